@@ -1,0 +1,72 @@
+"""The names of everything on the server: one place for the key map and for what a name may look like. Pure.
+
+`queue:jobs` and every `...:{queue:jobs}...` key hash to the same cluster slot, so the public name needs no braces.
+"""
+
+import re
+from functools import lru_cache
+
+QUEUES = "queues"
+"""The set of names of queues that a worker has ever worked."""
+
+_QUEUE_NAME = re.compile(r"[A-Za-z0-9._-]{1,64}")
+_JOB_ID = re.compile(r"[\x21-\x7a\x7c\x7e]{1,256}")
+
+
+def check_queue_name(name: str) -> str:
+    """Returns the name, or raises ValueError when it cannot be a queue's."""
+    if not isinstance(name, str) or not _QUEUE_NAME.fullmatch(name):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise ValueError(f"not a queue name: {name!r}. A name is 1 to 64 of the characters A-Z a-z 0-9 . _ -")
+    return name
+
+
+def is_job_id(job_id: str) -> bool:
+    """Whether the text may name a job: 1 to 256 printable ASCII characters without spaces or braces."""
+    return _JOB_ID.fullmatch(job_id) is not None
+
+
+def check_job_id(job_id: str) -> str:
+    """Returns the id, or raises ValueError when it cannot be a job's."""
+    if not isinstance(job_id, str) or not is_job_id(job_id):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise ValueError(f"not a job id: {job_id!r}. An id is 1 to 256 printable ASCII characters without spaces or braces")
+    return job_id
+
+
+def result(job_id: str) -> str:
+    """The hash with a job's status and result (public), in a slot of its own."""
+    return f"result:{job_id}"
+
+
+class Keys:
+    """The keys of one queue. `queue` is public; a script's KEYS are bound to these attributes by name."""
+
+    def __init__(self, name: str) -> None:
+        tag = "{queue:%s}" % name  # noqa: UP031 - braces are the point here
+        self.queue = f"queue:{name}"
+        self.first = f"first:{tag}"
+        self.workers = f"workers:{tag}"
+        self.tags = f"tags:{tag}"
+        self.scheduled = f"scheduled:{tag}"
+        self.dead = f"dead:{tag}"
+        self.refused = f"refused:{tag}"
+        self._leases = f"leases:{tag}:"
+        self._unique = f"unique:{tag}:"
+        self._counts = f"counts:{tag}:"
+
+    def leases(self, worker: str) -> str:
+        """The hash of what one worker holds: lease to job bytes, the only record of who holds what."""
+        return self._leases + worker
+
+    def unique(self, key: str) -> str:
+        """The string that holds the id of the job that owns a unique key."""
+        return self._unique + key
+
+    def counts(self, minute: int) -> str:
+        """The hash of what was finished in one minute since the epoch."""
+        return f"{self._counts}{minute}"
+
+
+@lru_cache(maxsize=1024)
+def keys_of(name: str) -> Keys:
+    """The keys of the queue of that name."""
+    return Keys(check_queue_name(name))

@@ -1,0 +1,69 @@
+"""The state machine on the server: loads `scripts/*.lua` and binds their KEYS and ARGV by name. Builds commands, sends nothing.
+
+Each file opens with a head that names its keys and arguments; `...` at the end of a line means that more follow. Scripts are addressed by
+their content (SHA-1), so two releases can share a server.
+"""
+
+import hashlib
+import re
+from importlib.resources import files
+
+Command = tuple[str | bytes | int, ...]
+"""One command to the server, its name first."""
+
+_HEAD = re.compile(r"^-- (KEYS|ARGV): (.*)$", re.MULTILINE)
+
+
+class Script:
+    """One script: its source, its address, and the names of what it takes."""
+
+    def __init__(self, name: str, source: str) -> None:
+        head = {kind: [word.strip() for word in names.split(",")] for kind, names in _HEAD.findall(source)}
+        self.name = name
+        self.source = source
+        self.sha = hashlib.sha1(source.encode(), usedforsecurity=False).hexdigest()
+        self.more = head["KEYS"][-1] == "..."
+        self.keys = tuple(word for word in head["KEYS"] if word != "...")
+        self.args = tuple(word for word in head["ARGV"] if word != "...")
+
+    def on(self, **keys: str) -> "Call":
+        """The script with its keys: `CLAIM.on(first=..., queue=..., ...)`."""
+        if set(keys) != set(self.keys):
+            raise TypeError(f"script {self.name} takes the keys {', '.join(self.keys)}, not {', '.join(keys)}")
+        return Call(self, tuple(keys[name] for name in self.keys))
+
+
+class Call:
+    """A script with its keys; called with its arguments, it is a command."""
+
+    def __init__(self, script: Script, keys: tuple[str, ...]) -> None:
+        self.script = script
+        self._keys = keys
+        self._head: Command = ("EVALSHA", script.sha, len(keys), *keys)
+
+    def __call__(self, *more: str | bytes | int, **args: str | bytes | int) -> Command:
+        """`more` is what follows the named arguments where the head ends in `...`."""
+        return (*self._head, *[args[name] for name in self.script.args], *more)
+
+    def each(self, keys: list[str], records: list[bytes]) -> Command:
+        """The command for a script that takes one more key for each record."""
+        return ("EVALSHA", self.script.sha, len(self._keys) + len(keys), *self._keys, *keys, *records)
+
+
+def _load(name: str) -> Script:
+    return Script(name, files("chute").joinpath("scripts", f"{name}.lua").read_text("utf-8"))
+
+
+BEAT = _load("beat")
+CLAIM = _load("claim")
+CLOSE = _load("close")
+ENQUEUE = _load("enqueue")
+FINISH = _load("finish")
+PROMOTE = _load("promote")
+RECLAIM = _load("reclaim")
+REGISTER = _load("register")
+REQUEUE = _load("requeue")
+
+SCRIPTS = (BEAT, CLAIM, CLOSE, ENQUEUE, FINISH, PROMOTE, RECLAIM, REGISTER, REQUEUE)
+LOAD: tuple[Command, ...] = tuple(("SCRIPT", "LOAD", script.source) for script in SCRIPTS)
+"""The commands that make every script known to a server."""

@@ -1,0 +1,17 @@
+#!lua flags=allow-oom
+-- running -> queued.
+-- KEYS: queue, leases, workers
+-- ARGV: worker, ...
+-- What follows the worker is lease, body, lease, body, youngest first (so the oldest ends at the very front).
+-- Only for a closed worker. Returns how many were given back. Forgets the worker once it holds nothing.
+if redis.call('HGET', KEYS[3], ARGV[1]) ~= 'dead' then return 0 end
+local n = 0
+for i = 2, #ARGV, 2 do
+  if redis.call('HEXISTS', KEYS[2], ARGV[i]) == 1 then
+    redis.call('RPUSH', KEYS[1], ARGV[i + 1])
+    redis.call('HDEL', KEYS[2], ARGV[i])
+    n = n + 1
+  end
+end
+if redis.call('EXISTS', KEYS[2]) == 0 then redis.call('HDEL', KEYS[3], ARGV[1]) end
+return n
