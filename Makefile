@@ -1,0 +1,54 @@
+# Needs python3 >= 3.11 with pip (or ensurepip), and make; no root, no Docker, no server.
+PYTHON ?= python3
+export UV_PYTHON_DOWNLOADS := never
+unexport VIRTUAL_ENV PYTHONHOME PYTHONPATH
+ifdef PIP_INDEX_URL
+export UV_DEFAULT_INDEX ?= $(PIP_INDEX_URL)
+endif
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test lint bench lock clean
+
+help:
+	@echo "make demo    see it work: a server, a worker and 2,000 questions"
+	@echo "make test    the tests, on servers of their own"
+	@echo "make setup   .venv with everything, and .venv/bin/chute"
+	@echo "make lint    formatting, lint and types"
+	@echo "make bench   how fast it is on this machine, beside its ceiling"
+	@echo "make lock    requirements.lock from pyproject.toml"
+
+setup: .venv/.ready
+
+.venv/bin/uv:
+	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; v >= (3, 11) or sys.exit("Chute needs Python 3.11 or newer; $(PYTHON) is %d.%d. Name another: make PYTHON=python3.12" % v)'
+	@rm -rf .venv
+	@if $(PYTHON) -m pip --version >/dev/null 2>&1; then \
+	   $(PYTHON) -m venv --without-pip .venv && $(PYTHON) -m pip -q --python .venv/bin/python install 'uv>=0.13,<0.14'; \
+	 else \
+	   $(PYTHON) -m venv .venv && .venv/bin/python -m pip -q install 'uv>=0.13,<0.14'; \
+	 fi || { rm -rf .venv; echo "make setup: could not put uv into .venv (needs pip >= 22.3 or ensurepip beside $(PYTHON), and a package index)" >&2; exit 1; }
+
+.venv/.ready: pyproject.toml requirements.lock .venv/bin/uv
+	@.venv/bin/uv pip sync -q --python .venv/bin/python --require-hashes requirements.lock
+	@.venv/bin/uv pip install -q --python .venv/bin/python --no-deps --editable .
+	@touch $@
+
+demo: setup
+	@.venv/bin/chute demo
+
+test: setup
+	@.venv/bin/python -m pytest -n auto -q
+
+lint: setup
+	@.venv/bin/ruff check src tests benchmarks examples
+	@.venv/bin/ruff format --check src tests benchmarks examples
+	@.venv/bin/mypy
+
+bench: setup
+	@.venv/bin/python benchmarks/drain.py
+
+lock: .venv/bin/uv
+	@.venv/bin/uv pip compile -q --universal --generate-hashes --no-header --no-annotate --no-emit-index-url --all-extras --group dev pyproject.toml -o requirements.lock
+
+clean:
+	@rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis dist build

@@ -37,6 +37,11 @@ def result(job_id: str) -> str:
     return f"result:{job_id}"
 
 
+def job_of_result(key: str) -> str:
+    """The job id in the name of a result hash."""
+    return key.removeprefix("result:")
+
+
 class Keys:
     """The keys of one queue. `queue` is public; a script's KEYS are bound to these attributes by name."""
 

@@ -54,6 +54,7 @@ def _load(name: str) -> Script:
     return Script(name, files("chute").joinpath("scripts", f"{name}.lua").read_text("utf-8"))
 
 
+ADOPT = _load("adopt")
 BEAT = _load("beat")
 CLAIM = _load("claim")
 CLOSE = _load("close")
@@ -64,6 +65,6 @@ RECLAIM = _load("reclaim")
 REGISTER = _load("register")
 REQUEUE = _load("requeue")
 
-SCRIPTS = (BEAT, CLAIM, CLOSE, ENQUEUE, FINISH, PROMOTE, RECLAIM, REGISTER, REQUEUE)
+SCRIPTS = (ADOPT, BEAT, CLAIM, CLOSE, ENQUEUE, FINISH, PROMOTE, RECLAIM, REGISTER, REQUEUE)
 LOAD: tuple[Command, ...] = tuple(("SCRIPT", "LOAD", script.source) for script in SCRIPTS)
 """The commands that make every script known to a server."""

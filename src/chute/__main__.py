@@ -1,0 +1,5 @@
+"""`python -m chute` is `chute`."""
+
+from chute.cli import main
+
+main()

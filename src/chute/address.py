@@ -1,0 +1,72 @@
+"""Which server: from what the caller, the command line and the environment say to one address. Opens nothing.
+
+The order is `--url`, `Queue(url=...)`, `CHUTE_URL`, `REDIS_URL`, the embedded server; it is followed at first use, never at import.
+"""
+
+import re
+from dataclasses import dataclass
+
+from redis.connection import parse_url
+
+from chute import settings
+
+_PASSWORD = re.compile(r"(://[^:/?#]*:)[^/?#]*@")
+_QUERY_PASSWORD = re.compile(r"([?&][a-z_]*password=)[^&]*")
+_SCHEMES = {"redis": "redis", "rediss": "rediss", "valkey": "redis", "valkeys": "rediss", "unix": "unix"}
+
+
+@dataclass(frozen=True)
+class Address:
+    """A server's URL ("" = the embedded server) and who chose it."""
+
+    url: str
+    how: str
+
+    @property
+    def embedded(self) -> bool:
+        """Whether it is the server that Chute starts by itself."""
+        return not self.url
+
+
+class _Chosen:
+    """What `--url` said in this process."""
+
+    url: str | None = None
+
+
+def choose(url: str | None) -> None:
+    """Makes every queue of this process use the server that the command line named."""
+    if url is not None:
+        client_url(url)
+    _Chosen.url = url
+
+
+def resolve(url: str | None = None) -> Address:
+    """The address to use, where `url` is what the queue itself names. Raises ValueError when it is not a server's URL."""
+    if _Chosen.url:
+        return Address(_Chosen.url, "--url")
+    if url:
+        client_url(url)
+        return Address(url, "Queue(url=…)")
+    if named := settings.server_url():
+        client_url(*named)
+        return Address(*named)
+    return Address("", "embedded")
+
+
+def client_url(url: str, source: str = "the URL") -> str:
+    """The URL as redis-py reads it: Valkey's schemes are Redis's under another name. Raises ValueError when it is not a server's URL."""
+    scheme, colon, rest = url.partition(":")
+    if not colon or scheme not in _SCHEMES:
+        raise ValueError(f"{source} is not a server's URL: {redact(url)}. A URL looks like redis://host:6379/0 or unix:///path/to/socket")
+    known = f"{_SCHEMES[scheme]}:{rest}"
+    try:
+        parse_url(known)
+    except ValueError as error:
+        raise ValueError(f"{source} is not a server's URL: {redact(url)} ({error})") from None
+    return known
+
+
+def redact(url: str) -> str:
+    """The URL without its passwords, for people's eyes."""
+    return _QUERY_PASSWORD.sub(r"\1***", _PASSWORD.sub(r"\1***@", url))

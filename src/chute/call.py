@@ -1,0 +1,158 @@
+"""A call on its way: what the caller says (task, arguments, options) -> the job's bytes -> the queue's operation."""
+
+import time
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timezone
+from typing import Any, Generic, TypeAlias, TypeVar
+
+from chute import envelope, policy
+from chute.connection import Endpoint, endpoint
+from chute.keys import check_job_id
+from chute.policy import Seconds
+from chute.result import Job
+from chute.signature import Signature
+from chute.store import Confirm, Store, confirmable
+
+J_co = TypeVar("J_co", covariant=True)
+Sendable: TypeAlias = tuple[str, bytes, str]
+"""job id, body, due."""
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What one call wants otherwise than its task: see `Task.options`."""
+
+    job_id: str | None = None
+    due: str = ""
+    result_ttl: int | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+    confirm: Confirm = "memory"
+
+
+def options(  # noqa: PLR0913 - public options
+    job_id: str | None,
+    delay: Seconds | None,
+    at: datetime | None,
+    result_ttl: Seconds | None,
+    headers: Mapping[str, str] | None,
+    confirm: Confirm,
+) -> Options:
+    """The options, checked. Raises ValueError or TypeError that says which is wrong."""
+    if job_id is not None:
+        check_job_id(job_id)
+    if delay is not None and at is not None:
+        raise ValueError("delay= and at= say the same thing twice: give one")
+    if confirm not in ("memory", "disk", "replica"):
+        raise ValueError(f'confirm= is "memory", "disk" or "replica", not {confirm!r}')
+    for name, value in (headers or {}).items():
+        if not isinstance(name, str) or not isinstance(value, str):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise TypeError(f"headers= maps text to text, not {name!r} to {value!r}")
+    ttl = None if result_ttl is None else policy.whole_seconds(result_ttl)
+    return Options(job_id, _due(delay, at), ttl, dict(headers or {}), confirm)
+
+
+def _due(delay: Seconds | None, at: datetime | None) -> str:
+    """When a job is due, as the server is told: '' now, '+n' in n ms of its clock, else ms since the epoch."""
+    if at is not None:
+        if at.tzinfo is None:
+            raise ValueError(f"at={at!r} has no time zone: say which, e.g. datetime.now(timezone.utc) + timedelta(minutes=5)")
+        return str(max(0, round(at.astimezone(timezone.utc).timestamp() * 1000)))  # noqa: UP017 - UTC by its long name reads as well
+    if delay is None:
+        return ""
+    return f"+{round(policy.seconds(delay) * 1000)}" if policy.seconds(delay) else ""
+
+
+class Call(Generic[J_co]):
+    """A call that is bound but not sent: `answer.bind("What is RAG?")`, for `queue.enqueue_many`."""
+
+    __slots__ = ("_arguments", "_options", "_result_ttl", "_signature")
+
+    def __init__(self, signature: Signature, arguments: dict[str, Any], chosen: Options, result_ttl: int) -> None:
+        self._signature = signature
+        self._arguments = arguments
+        self._options = chosen
+        self._result_ttl = result_ttl
+
+    @property
+    def returns(self) -> Any:
+        """The type of the result."""
+        return self._signature.returns
+
+    @property
+    def kept(self) -> bool:
+        """Whether a result will be stored."""
+        ttl = self._options.result_ttl
+        return (self._result_ttl if ttl is None else ttl) > 0
+
+    @property
+    def confirm(self) -> Confirm:
+        """How sure the caller wants to be."""
+        return self._options.confirm
+
+    def seal(self) -> Sendable:
+        """The job: its id, its bytes and when it is due."""
+        chosen = self._options
+        named = self._arguments.get("job_id")
+        job_id = chosen.job_id or (check_job_id(named) if named else envelope.new_job_id())
+        job = {"job_id": job_id, **self._arguments, "@task": self._signature.task, "@at": time.time_ns() // 1_000_000}
+        job["job_id"] = job_id
+        if chosen.headers:
+            job["@headers"] = chosen.headers
+        if chosen.result_ttl is not None:
+            job["@result_ttl"] = chosen.result_ttl
+        return job_id, self._signature.encode(job), chosen.due
+
+
+def seal_plain(job: Mapping[str, Any]) -> Sendable:
+    """A job that names its own arguments, as any language pushes it; gets an id where it has none. Raises ValueError when it is no job."""
+    if not isinstance(job, Mapping):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise ValueError(f'a job is a dict such as {{"question": "What is RAG?"}}, not {type(job).__name__}. Nothing was sent')
+    complete = {**job} if "job_id" in job else {"job_id": envelope.new_job_id(), **job}
+    body = envelope.encode(complete)
+    try:
+        envelope.check(body)
+    except envelope.Refused as refused:
+        raise ValueError(f"{refused}. Nothing was sent") from None
+    return complete["job_id"], body, ""
+
+
+def chunks(jobs: Iterable[Any], size: int) -> Iterable[list[Any]]:
+    """The jobs in lists of at most `size`."""
+    chunk: list[Any] = []
+    for each in jobs:
+        chunk.append(each)
+        if len(chunk) == size:
+            yield chunk
+            chunk = []
+    if chunk:
+        yield chunk
+
+
+class Sender:
+    """Sends sealed jobs to one queue, in blocking and in asyncio code; finds the server at first use."""
+
+    def __init__(self, name: str, url: str | None) -> None:
+        self.store = Store(name)
+        self._url = url
+
+    @property
+    def endpoint(self) -> Endpoint:
+        """The server. Asked for at each use: the command line may name another before the first."""
+        return endpoint(self._url)
+
+    def send(self, jobs: list[Sendable], confirm: Confirm = "memory") -> None:
+        """Enqueues the jobs. Raises Rejected, Unconfirmed or ServerUnavailable."""
+        if confirm != "memory":
+            self.endpoint.run(confirmable(confirm))
+        self.endpoint.run(self.store.enqueue(jobs, confirm))
+
+    async def asend(self, jobs: list[Sendable], confirm: Confirm = "memory") -> None:
+        """As `send`, for asyncio code."""
+        if confirm != "memory":
+            await self.endpoint.arun(confirmable(confirm))
+        await self.endpoint.arun(self.store.enqueue(jobs, confirm))
+
+    def job(self, job_id: str, returns: Any = Any, kept: bool = True) -> Job[Any]:  # noqa: FBT001
+        """The handle of a job of this queue."""
+        return Job(job_id, self.store.name, self.endpoint, returns, kept)

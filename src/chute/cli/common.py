@@ -1,0 +1,53 @@
+"""What every command shares: the option `--url`, messages, JSON lines."""
+
+import sys
+from collections.abc import Callable
+from typing import Any, NoReturn, TypeVar
+
+import click
+import msgspec
+
+from chute import address, server, store, version
+from chute.connection import Endpoint
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def _choose(_: click.Context, __: click.Parameter, url: str | None) -> None:
+    try:
+        address.choose(url)
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from None
+
+
+url_option = click.option(
+    "--url",
+    callback=_choose,
+    expose_value=False,
+    metavar="URL",
+    help="The server (default: CHUTE_URL, REDIS_URL, else the embedded server).",
+)
+
+
+def say(message: str) -> None:
+    """A message for people."""
+    click.echo(message, err=True)
+
+
+def fail(message: str, code: int) -> NoReturn:
+    """A message for people, and the end."""
+    say(f"chute: {message}")
+    sys.exit(code)
+
+
+def show_json(value: Any) -> None:
+    """One object as a line of data."""
+    click.echo(msgspec.json.encode(value).decode())
+
+
+def server_line(endpoint: Endpoint) -> str:
+    """Which server this is and who chose it. Asks the embedded one for its version."""
+    where = endpoint.address
+    if where.embedded:
+        return f"server {server.url()} (embedded {version.name_of(endpoint.run(store.server_info()))})"
+    return f"server {address.redact(where.url)} ({where.how})"

@@ -1,0 +1,54 @@
+"""`chute result`: reads what came of a job."""
+
+import sys
+import time
+from typing import Any
+
+import click
+import msgspec
+
+from chute import connection, outcome, signature, waiting
+from chute.cli.common import fail, show_json, url_option
+from chute.keys import check_job_id
+
+NOT_THERE = 3
+
+
+@click.command()
+@click.argument("job_id", metavar="ID")
+@click.option("--wait", metavar="S", type=click.FloatRange(min=0), default=0.0, help="Wait up to S seconds for the job to end.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object, also for a job that failed.")
+@url_option
+def result(job_id: str, wait: float, as_json: bool) -> None:  # noqa: FBT001 - click passes options by name
+    """Print the result of job ID: a dict as "key: value" lines, anything else as JSON.
+
+    Exit 0: completed; 1: failed, cancelled or expired; 3: not there, or not finished in time.
+    """
+    fields = waiting.wait(connection.endpoint(), check_job_id(job_id), time.monotonic() + wait)
+    status = fields.get(b"status", b"pending").decode(errors="replace")
+    error = (fields.get(b"error") or fields.get(b"@result_error") or b"").decode(errors="replace")
+    if not waiting.finished(fields):
+        late = f" after {wait:g} s" if wait else ""
+        fail(f"job {job_id} has no result{late} (it is {status}: waiting, running, or not known). Wait for it: chute result {job_id} --wait 60", NOT_THERE)
+    value = None if status != "completed" or error else outcome.value_of(fields, Any, signature.from_plain)
+    if as_json:
+        done = fields.get(b"completed_at", b"").decode(errors="replace")
+        show_json({"job_id": job_id, "status": status, "completed_at": done or None, "result": value, "error": error or None})
+    elif status == "completed" and not error:
+        _show(value)
+    elif status == "completed":
+        fail(f"job {job_id} completed, but its result could not be stored: {error}", NOT_THERE)
+    if status != "completed":
+        if not as_json:
+            queue = fields.get(b"@queue", b"QUEUE").decode(errors="replace")
+            kept = f". Kept: chute dead list {queue}" if status in ("failed", "expired") else ""
+            fail(f"{job_id} {status}: {error.splitlines()[0] if error else status}{kept}", 1)
+        sys.exit(1)
+
+
+def _show(value: Any) -> None:
+    if isinstance(value, dict):
+        for name, each in value.items():
+            click.echo(f"{name}: {each if isinstance(each, str) else msgspec.json.encode(each).decode()}")
+    else:
+        click.echo(msgspec.json.encode(value).decode())

@@ -1,0 +1,40 @@
+"""`chute server`: holds the embedded server in the foreground."""
+
+import signal
+import threading
+
+import click
+
+from chute import connection, server as embedded, store, version
+from chute.address import Address
+from chute.cli.common import say
+
+
+@click.group(invoke_without_command=True)
+@click.option("--port", type=click.IntRange(1, 65535), help="Also listen on this TCP port of the loopback address.")
+@click.pass_context
+def server(context: click.Context, port: int | None) -> None:
+    """Hold the embedded server that commands and programs use where no other is named, until Ctrl-C. Other processes may use it on."""
+    if context.invoked_subcommand:
+        return
+    url = embedded.ensure()
+    endpoint = connection.Endpoint(Address("", "embedded"))
+    held = endpoint.take()  # as long as a client is connected, it stays
+    if port:
+        embedded.listen(port)
+        click.echo(f"redis://127.0.0.1:{port}")
+    click.echo(url)
+    click.echo(f"redis-cli -s {embedded.socket_path()}")
+    say(f"chute: embedded {version.name_of(endpoint.run(store.server_info()))}, data in {embedded.socket_path().parent}; Ctrl-C lets it go")
+    ended = threading.Event()
+    for each in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(each, lambda *_: ended.set())
+    ended.wait()
+    endpoint.pool().release(held)
+    endpoint.pool().disconnect()
+
+
+@server.command()
+def stop() -> None:
+    """End the embedded server. Its data stays for the next start."""
+    click.echo("stopped" if embedded.stop() else "not running")

@@ -1,0 +1,221 @@
+"""URL -> clients: runs the operations that the store builds, in blocking and in asyncio code alike, and says plainly what became of them.
+
+Every connection is redis-py's own, taken out of one of its pools: login, TLS and the protocol stay its business. Its retries are off, since
+a repeated LPUSH whose reply was lost enqueues twice; every wait has an end.
+"""
+
+import asyncio
+import os
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+from weakref import WeakKeyDictionary
+
+import redis
+import redis.asyncio
+from redis.backoff import NoBackoff
+from redis.maint_notifications import MaintNotificationsConfig
+from redis.retry import Retry
+
+from chute import address, server
+from chute.address import Address
+from chute.errors import ChuteError, Rejected, ServerUnavailable
+from chute.script import LOAD, Command
+
+T = TypeVar("T")
+TIMEOUT = 5.0
+"""Seconds that a connection attempt or an answer may take."""
+_LOST = (redis.ConnectionError, redis.TimeoutError, OSError)
+
+
+@dataclass(frozen=True, slots=True)
+class Operation(Generic[T]):
+    """One exchange with the server as a value: the commands, sent in one write, and how their replies are read.
+
+    `read` gets one reply for each command, an error as a value. `lost` makes the error to raise when the replies were lost; None says that
+    the operation only reads and is sent once more.
+    """
+
+    commands: tuple[Command, ...]
+    read: Callable[[list[Any]], T]
+    lost: Callable[[str], ChuteError] | None = None
+
+
+def accepted(reply: Any) -> Any:
+    """The reply, or `Rejected` when it is the server's refusal."""
+    if isinstance(reply, Exception):
+        raise Rejected(f"the server refused: {reply}. Nothing was kept there")
+    return reply
+
+
+def _pool_options(url: str, parse: Callable[[str], Any]) -> dict[str, Any]:
+    defaults: dict[str, Any] = {"socket_timeout": TIMEOUT, "socket_connect_timeout": TIMEOUT, "max_connections": 64}
+    fixed = {
+        "timeout": 60.0,  # for a free connection of the pool
+        "protocol": 3,
+        "retry": Retry(NoBackoff(), 0),
+        "maint_notifications_config": MaintNotificationsConfig(enabled=False),
+    }
+    return {**defaults, **parse(address.client_url(url)), **fixed}
+
+
+def _gone(why: str) -> ServerUnavailable:
+    return ServerUnavailable(f"the server did not answer: {why}. Nothing was changed")
+
+
+def _unscripted(replies: list[Any]) -> list[int]:
+    """The commands whose script the server does not know: they have done nothing, so these alone are sent again behind the scripts."""
+    return [i for i, reply in enumerate(replies) if isinstance(reply, redis.exceptions.NoScriptError)]
+
+
+def _merge(replies: list[Any], places: list[int], again: list[Any]) -> None:
+    for place, reply in zip(places, again[len(LOAD) :], strict=True):
+        replies[place] = reply
+
+
+class Endpoint:
+    """One server: its clients for blocking code (made anew after a fork) and for each event loop."""
+
+    def __init__(self, where: Address) -> None:
+        self.address = where
+        self._lock = threading.Lock()
+        self._pools: dict[int, redis.BlockingConnectionPool] = {}
+        self._loops: WeakKeyDictionary[asyncio.AbstractEventLoop, redis.asyncio.BlockingConnectionPool] = WeakKeyDictionary()
+
+    def url(self) -> str:
+        """The URL to dial; starts the embedded server where that is the address. May block."""
+        return server.ensure() if self.address.embedded else self.address.url
+
+    def pool(self) -> redis.BlockingConnectionPool:
+        """The pool of this process."""
+        with self._lock:
+            if (pool := self._pools.get(os.getpid())) is None:
+                pool = self._pools[os.getpid()] = redis.BlockingConnectionPool(**_pool_options(self.url(), redis.connection.parse_url))
+            return pool
+
+    async def loop_pool(self) -> redis.asyncio.BlockingConnectionPool:
+        """The pool of the running event loop."""
+        loop = asyncio.get_running_loop()
+        if (pool := self._loops.get(loop)) is None:
+            url = await asyncio.to_thread(self.url) if self.address.embedded else self.address.url
+            options = _pool_options(url, redis.asyncio.connection.parse_url)
+            pool = self._loops.setdefault(loop, redis.asyncio.BlockingConnectionPool(**options))
+        return pool
+
+    def take(self) -> redis.connection.ConnectionInterface:
+        """A connected connection out of the pool; give it back with `release`. Raises ServerUnavailable: nothing was sent."""
+        try:
+            return self.pool().get_connection()
+        except _LOST as error:
+            if not self.address.embedded:
+                raise self.unreachable(error) from error
+        try:
+            server.ensure()  # it ends when nobody uses it; it is made anew for who comes back
+            return self.pool().get_connection()
+        except _LOST as error:
+            raise self.unreachable(error) from error
+
+    async def atake(self) -> Any:
+        """As `take`, for asyncio code; give it back with `arelease`."""
+        pool = await self.loop_pool()
+        try:
+            return await pool.get_connection()
+        except _LOST as error:
+            if not self.address.embedded:
+                raise self.unreachable(error) from error
+        try:
+            await asyncio.to_thread(server.ensure)
+            return await pool.get_connection()
+        except _LOST as error:
+            raise self.unreachable(error) from error
+
+    def exchange(self, connection: Any, operation: Operation[T]) -> T:
+        """Runs an operation on a connection that the caller holds; the errors of redis-py pass through."""
+        return operation.read(_exchange(connection, operation.commands))
+
+    def run(self, operation: Operation[T]) -> T:
+        """Runs the operation. Raises ServerUnavailable, Rejected, or what the operation says of a lost reply."""
+        connection = self.take()
+        try:
+            replies = _exchange(connection, operation.commands)
+            if unknown := _unscripted(replies):
+                _merge(replies, unknown, _exchange(connection, LOAD + tuple(operation.commands[i] for i in unknown)))
+        except BaseException as error:
+            connection.disconnect()  # half an exchange must not be read as another's
+            if not isinstance(error, _LOST):
+                raise
+            if operation.lost:
+                raise operation.lost(str(error)) from error
+            return self.run(Operation(operation.commands, operation.read, _gone))
+        finally:
+            self.pool().release(connection)
+        return operation.read(replies)
+
+    async def arun(self, operation: Operation[T]) -> T:
+        """As `run`, for asyncio code."""
+        pool, connection = await self.loop_pool(), await self.atake()
+        try:
+            replies = await _aexchange(connection, operation.commands)
+            if unknown := _unscripted(replies):
+                _merge(replies, unknown, await _aexchange(connection, LOAD + tuple(operation.commands[i] for i in unknown)))
+        except BaseException as error:
+            await connection.disconnect(nowait=True)
+            if not isinstance(error, _LOST):
+                raise
+            if operation.lost:
+                raise operation.lost(str(error)) from error
+            return await self.arun(Operation(operation.commands, operation.read, _gone))
+        finally:
+            await pool.release(connection)
+        return operation.read(replies)
+
+    async def aclose(self) -> None:
+        """Closes the connections of the running event loop."""
+        if pool := self._loops.pop(asyncio.get_running_loop(), None):
+            await pool.disconnect()
+
+    def unreachable(self, error: BaseException | None) -> ServerUnavailable:
+        """The error that says so, for people."""
+        if isinstance(error, ServerUnavailable):
+            return error
+        where = "the embedded server" if self.address.embedded else f"the server at {address.redact(self.address.url)}"
+        return ServerUnavailable(f"cannot reach {where} ({self.address.how}): {error}. Nothing was sent")
+
+
+def _exchange(connection: Any, commands: tuple[Command, ...]) -> list[Any]:
+    """Sends the commands in one write and reads a reply for each. A broken exchange leaves no connection behind that could be misread."""
+    connection.send_packed_command(connection.pack_commands(commands), check_health=False)
+    replies: list[Any] = []
+    for _ in commands:
+        try:
+            replies.append(connection.read_response())
+        except redis.ResponseError as error:
+            replies.append(error)
+    return replies
+
+
+async def _aexchange(connection: Any, commands: tuple[Command, ...]) -> list[Any]:
+    await connection.send_packed_command(connection.pack_commands(commands), check_health=False)
+    replies: list[Any] = []
+    for _ in commands:
+        try:
+            replies.append(await connection.read_response())
+        except redis.ResponseError as error:
+            replies.append(error)
+    return replies
+
+
+_endpoints: dict[Address, Endpoint] = {}
+
+
+def endpoint(url: str | None = None) -> Endpoint:
+    """The server to use where a queue names `url`; the same object for the same address, so that queues share connections."""
+    where = address.resolve(url)
+    return _endpoints.setdefault(where, Endpoint(where))
+
+
+async def aclose() -> None:
+    """Closes the pools of the running event loop."""
+    for each in list(_endpoints.values()):
+        await each.aclose()

@@ -1,0 +1,168 @@
+"""The public format of a job: a JSON object in, a JSON object out, and every reason to refuse one. Pure; knows no task and no server.
+
+Keys that begin with `@` are ours, `job_id` names the job, every other key is an argument. The checks run in the order of `check`: size, UTF-8,
+nesting, JSON, shape, fields. What passes them is handed on as it was pushed; `rewrite` changes our own keys and no other byte.
+"""
+
+import math
+import secrets
+import time
+from collections.abc import Mapping
+from typing import Annotated, Any
+
+import msgspec
+
+from chute.keys import is_job_id
+
+MAX_BYTES = 1 << 20
+MAX_DEPTH = 64
+MAX_COUNT = 1000
+_SAFE_LENGTH = 2 * MAX_DEPTH
+"""No shorter text can be valid JSON and nested deeper than MAX_DEPTH: each level takes an opening and a closing bracket."""
+
+_SQUARE = bytes.maketrans(b"{}", b"[]")
+_NO_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
+
+Count = Annotated[int, msgspec.Meta(ge=0, le=MAX_COUNT)]
+
+
+class Refused(Exception):
+    """This entry is no job for us. `reason` is one of the public reason codes, `job_id` the valid id where there is one."""
+
+    def __init__(self, reason: str, message: str, job_id: str = "", task: str = "") -> None:
+        super().__init__(message)
+        self.reason = reason
+        self.job_id = job_id
+        self.task = task
+
+
+class Head(msgspec.Struct, rename={name: f"@{name}" for name in ("task", "at", "attempt", "deaths", "expires", "headers", "result_ttl")}):
+    """Our own fields of a job. A missing id or task is None; so an empty string is told from a missing one."""
+
+    job_id: str = None  # type: ignore[assignment]  # defaults are not validated, and null in the JSON is refused
+    task: str = None  # type: ignore[assignment]
+    at: int = 0
+    attempt: Count = 0
+    deaths: Count = 0
+    expires: int = 0
+    headers: dict[str, str] = {}  # noqa: RUF012 - msgspec copies it for each instance
+    result_ttl: int = -1
+
+
+OURS = frozenset(Head.__struct_encode_fields__)
+
+_head = msgspec.json.Decoder(Head)
+_any = msgspec.json.Decoder()
+_raw = msgspec.json.Decoder(dict[str, msgspec.Raw])
+_encoder = msgspec.json.Encoder()
+
+
+def new_job_id() -> str:
+    """A UUID of version 7 (RFC 9562): sortable by time, random in its lower 74 bits."""
+    random = secrets.token_hex(10)
+    stamp = f"{time.time_ns() // 1_000_000:012x}"
+    variant = "89ab"[int(random[3], 16) & 3]
+    return f"{stamp[:8]}-{stamp[8:]}-7{random[:3]}-{variant}{random[4:7]}-{random[7:19]}"
+
+
+def check(body: bytes) -> dict[str, Any]:
+    """The job as a dict, or Refused with the first reason that holds."""
+    check_bytes(body)
+    try:
+        job = _any.decode(body)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        raise Refused("bad_json", f"not JSON: {error}") from None
+    if type(job) is not dict:
+        raise Refused("bad_shape", f"a job is a JSON object, this is {_kind(job)}")
+    check_head(body, job)
+    return job
+
+
+def check_bytes(body: bytes) -> None:
+    """Size, UTF-8 and nesting: what the JSON decoder does not check, or only after it has gone too deep."""
+    if len(body) > MAX_BYTES:
+        raise Refused("too_large", f"{len(body):,} bytes; a job may have {MAX_BYTES:,}")
+    if not body.isascii():
+        try:
+            body.decode()
+        except UnicodeDecodeError as error:
+            raise Refused("bad_utf8", f"not UTF-8: byte {error.start} cannot be read") from None
+    if len(body) > _SAFE_LENGTH and body.count(b"{") + body.count(b"[") > MAX_DEPTH and _depth(body) > MAX_DEPTH:
+        raise Refused("too_deep", f"nested deeper than {MAX_DEPTH} levels")
+
+
+def check_head(body: bytes, job: Mapping[str, Any]) -> Head:
+    """Our own fields of an object that is valid JSON."""
+    job_id = job.get("job_id", "-")
+    if not isinstance(job_id, str) or not is_job_id(job_id):
+        raise Refused("bad_job_id", "job_id must be 1 to 256 printable ASCII characters without spaces or braces")
+    try:
+        return _head.decode(body)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        raise Refused("bad_field", _plain(error), job_id if "job_id" in job else "") from None
+
+
+def encode(job: Mapping[str, Any], hook: Any = None) -> bytes:
+    """The bytes of a job. Raises ValueError for what a job cannot hold: NaN, infinity, lone surrogates, too much, too deep."""
+    try:
+        body = msgspec.json.encode(job, enc_hook=hook) if hook else _encoder.encode(job)
+    except (TypeError, UnicodeEncodeError, OverflowError, RecursionError) as error:
+        raise ValueError(f"cannot be written as JSON: {error}. Nothing was sent") from None
+    if b"null" in body and not finite(msgspec.to_builtins(job, enc_hook=hook)):
+        raise ValueError("NaN and infinity have no JSON. Nothing was sent")
+    try:
+        check_bytes(body)
+    except Refused as refused:
+        raise ValueError(f"{refused}. Nothing was sent") from None
+    return body
+
+
+def rewrite(body: bytes, **ours: Any) -> bytes:
+    """The job with some of our fields set (None: removed) and every other byte of its values as it was pushed."""
+    job: dict[str, Any] = _raw.decode(body)
+    for name, value in ours.items():
+        key = name if name == "job_id" else f"@{name}"
+        if value is None:
+            job.pop(key, None)
+        else:
+            job[key] = value
+    return _encoder.encode(job)
+
+
+def finite(value: Any) -> bool:
+    """Whether no float in plain data is NaN or infinite (the encoder writes those as null, silently)."""
+    if isinstance(value, float):
+        return math.isfinite(value)
+    if isinstance(value, dict):
+        return all(finite(each) for each in value.values())
+    if isinstance(value, list | tuple | set | frozenset):
+        return all(finite(each) for each in value)
+    return True
+
+
+def _depth(body: bytes) -> int:
+    """How deep brackets are nested outside strings, counted by passes over the whole text: 1 MiB of anything takes a few ms.
+
+    Strings fall out first, then all that is no bracket, and each pass takes the innermost pairs away. What is left over has no partner: it is
+    not JSON, and its openings count as levels.
+    """
+    outside = b"".join(body.replace(b"\\\\", b"").replace(b'\\"', b"").split(b'"')[::2])
+    brackets = outside.translate(_SQUARE, delete=_NO_BRACKETS)
+    if b"[" * (MAX_DEPTH + 1) in brackets:
+        return MAX_DEPTH + 1
+    depth = 0
+    while b"[]" in brackets and depth <= MAX_DEPTH:
+        brackets = brackets.replace(b"[]", b"")
+        depth += 1
+    return depth + brackets.count(b"[")
+
+
+def _kind(value: Any) -> str:
+    names = {list: "an array", str: "a string", bool: "a boolean", int: "a number", float: "a number", type(None): "null"}
+    return names[type(value)]
+
+
+def _plain(error: BaseException) -> str:
+    """msgspec's words without its path notation: "@attempt: Expected `int`, got `str`"."""
+    what, _, where = str(error).partition(" - at `$.")
+    return f"{where.rstrip('`')}: {what}" if where else what

@@ -1,0 +1,152 @@
+"""One raw connection of an event loop that keeps itself up: commands out in one write, replies back in order, errors as values.
+
+The worker's claims, waits and finishes and the waiting callers use it: they need several exchanges in flight, no exceptions between two replies,
+and to know at once when the server is gone. The connection underneath is redis-py's, so login, TLS and the protocol stay its business; there
+is no protocol code here.
+"""
+
+import asyncio
+import logging
+import math
+import random
+import time
+from collections import deque
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import hiredis
+import redis
+
+from chute.connection import TIMEOUT, Endpoint
+from chute.errors import ServerUnavailable
+from chute.script import Command
+
+log = logging.getLogger("chute.line")
+Done = Callable[[list[Any] | None], Any]
+"""Gets the replies of one exchange, errors as values; None when they were lost."""
+FIRST_PAUSE, LONGEST_PAUSE = 0.02, 2.0
+
+
+class _Exchange:
+    __slots__ = ("count", "done", "due", "replies")
+
+    def __init__(self, count: int, done: Done, due: float) -> None:
+        self.count, self.done, self.due = count, done, due
+        self.replies: list[Any] = []
+
+
+class Line:
+    """A connection that is dialled until it is closed. `changed(line)` is called when it goes up or down and when a dial fails."""
+
+    def __init__(self, endpoint: Endpoint, changed: Callable[["Line"], None], pushed: Callable[[Any], None] | None = None) -> None:
+        self.up = False
+        self.error: Exception | None = None
+        self._endpoint, self._changed, self._pushed = endpoint, changed, pushed
+        self._pending: deque[_Exchange] = deque()
+        self._outbox: asyncio.Queue[bytes] = asyncio.Queue()
+        self._life: asyncio.Task[None] | None = None
+        self._traffic: tuple[asyncio.Task[None], ...] = ()
+
+    def open(self) -> None:
+        """Begins to dial; a second call changes nothing."""
+        if self._life is None:
+            self._life = asyncio.get_running_loop().create_task(self._live(), name="chute line")
+
+    def send(self, commands: Iterable[Command], done: Done, timeout: float = TIMEOUT) -> None:
+        """Sends the commands in one write; `done` gets their replies. Where the line is down it gets None at once: nothing was sent."""
+        if not self.up:
+            done(None)
+            return
+        packed = [hiredis.pack_command(command) for command in commands]  # type: ignore[arg-type]
+        self._pending.append(_Exchange(len(packed), done, time.monotonic() + timeout))
+        self._outbox.put_nowait(b"".join(packed))
+
+    def check(self) -> None:
+        """Gives up the connection when an answer is overdue. Called by whoever owns a timer."""
+        if self._pending and self._pending[0].due < time.monotonic():
+            self.error = redis.TimeoutError(f"no answer within {TIMEOUT:g} s")
+            self._hang_up()
+
+    async def close(self) -> None:
+        """Ends the line; what is unanswered counts as lost."""
+        life, self._life = self._life, None
+        if life:
+            life.cancel()
+            await asyncio.wait([life])
+
+    async def _live(self) -> None:
+        pause = FIRST_PAUSE
+        while True:
+            connection = None
+            try:
+                connection = await self._dial()
+                pause = FIRST_PAUSE
+                await self._talk(connection)
+            except (redis.RedisError, OSError, TimeoutError, ServerUnavailable) as error:
+                self.error = error
+                if connection is None:
+                    self._changed(self)
+            finally:
+                self._down()
+                if connection is not None:
+                    await connection.disconnect(nowait=True)
+            await asyncio.sleep(pause * random.uniform(0.5, 1))  # noqa: S311 - so that many workers do not return at once
+            pause = min(LONGEST_PAUSE, pause * 2)
+
+    async def _dial(self) -> Any:
+        if self._endpoint.address.embedded:
+            await asyncio.to_thread(self._endpoint.url)
+        connection: Any = (await self._endpoint.loop_pool()).make_connection()
+        async with asyncio.timeout(TIMEOUT):
+            await connection.connect()
+        connection.socket_timeout = None  # an answer's deadline is ours: one check for all of them
+        if self._pushed:
+            connection._parser.set_invalidation_push_handler(self._push)  # noqa: SLF001 - redis-py has no public way
+        return connection
+
+    async def _push(self, message: Any) -> None:
+        if self._pushed:
+            self._pushed(message)
+
+    async def _talk(self, connection: Any) -> None:
+        """Writes and reads until one of them ends."""
+        loop = asyncio.get_running_loop()
+        self._outbox = asyncio.Queue()
+        self._traffic = (loop.create_task(self._read(connection)), loop.create_task(self._write(connection)))
+        self.up, self.error = True, None
+        self._changed(self)
+        try:
+            await asyncio.wait(self._traffic, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            self._hang_up()
+            outcomes = await asyncio.gather(*self._traffic, return_exceptions=True)
+            self.error = self.error or next((e for e in outcomes if isinstance(e, Exception)), None)
+
+    async def _write(self, connection: Any) -> None:
+        while True:
+            await connection.send_packed_command(await self._outbox.get(), check_health=False)
+
+    async def _read(self, connection: Any) -> None:
+        while True:
+            try:
+                reply = await connection.read_response(timeout=math.inf)
+            except redis.ResponseError as error:
+                reply = error
+            exchange = self._pending[0]
+            exchange.replies.append(reply)
+            if len(exchange.replies) == exchange.count:
+                self._pending.popleft()
+                exchange.done(exchange.replies)
+
+    def _hang_up(self) -> None:
+        for task in self._traffic:
+            task.cancel()
+
+    def _down(self) -> None:
+        was_up, self.up = self.up, False
+        lost, self._pending = self._pending, deque()
+        for exchange in lost:
+            exchange.done(None)
+        if was_up:
+            log.debug("connection lost: %s", self.error)
+            self._changed(self)

@@ -1,0 +1,174 @@
+"""What running a job came to, and the public format of a result: a value -> hash fields, hash fields -> a value. Pure.
+
+A result hash is read by any program, so a dict's items become fields of their own; what is ours begins with `@`.
+"""
+
+import re
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, is_dataclass
+from functools import lru_cache
+from typing import Any, TypeAlias
+
+import msgspec
+
+from chute.envelope import finite
+
+MAX_RESULT = 256 << 10
+MAX_ERROR = 8 << 10
+MAX_TRACEBACK = 32 << 10
+MAX_FIELDS = 32
+_FIELD = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,63}")
+_RESERVED = frozenset(("status", "completed_at", "error"))
+
+Fields: TypeAlias = list[str | int]
+"""field, value, field, value, ... of a hash."""
+
+
+class Unstorable(Exception):
+    """The value cannot be a result: too large, NaN, or nothing that JSON has."""
+
+
+@dataclass(slots=True)
+class Completed:
+    """The task returned. `fields` are those of its value; `error` says why it has none where it could not be stored."""
+
+    fields: Fields
+    error: str = ""
+
+
+@dataclass(slots=True)
+class Failed:
+    """It will not run again by itself: a dead letter. `reason` is a public reason code."""
+
+    reason: str
+    error: str
+    traceback: str = ""
+
+
+@dataclass(slots=True)
+class Refused:
+    """The entry is no job: a dead letter of the other kind. `reason` is a public reason code."""
+
+    reason: str
+    error: str
+
+
+@dataclass(slots=True)
+class Again:
+    """It runs once more in `delay` ms as `body`: a retry, or a snooze that counts for nothing."""
+
+    delay: int
+    body: str
+
+
+@dataclass(slots=True)
+class Released:
+    """It was claimed and not started: back to the front, uncharged."""
+
+
+Outcome: TypeAlias = Completed | Failed | Refused | Again | Released
+
+
+def complete(value: Any, hook: Any = None) -> Completed:
+    """The outcome of a task that returned `value`. A value that cannot be stored does not undo the run: the outcome says why."""
+    try:
+        return Completed(fields_of(value, hook))
+    except Unstorable as error:
+        return Completed([], str(error))
+
+
+def fields_of(value: Any, hook: Any = None) -> Fields:
+    """The hash fields of a value, or Unstorable."""
+    try:
+        if is_dataclass(value) or isinstance(value, msgspec.Struct) or hasattr(value, "model_dump"):
+            value = msgspec.to_builtins(value, enc_hook=hook)
+        if type(value) is dict and 0 < len(value) <= MAX_FIELDS and all(map(_is_field, value)):
+            fields = _spread(value, hook)
+        else:
+            fields = ["@value", _json(value, hook)]
+    except (TypeError, ValueError, OverflowError, RecursionError) as error:
+        raise Unstorable(f"the result cannot be written as JSON: {error}"[:MAX_ERROR]) from None
+    size = sum([len(field) if field.isascii() else _length(field) for field in fields])
+    if size > MAX_RESULT:
+        raise Unstorable(f"the result has {size:,} bytes; {MAX_RESULT:,} can be stored")
+    return fields  # type: ignore[return-value]
+
+
+def value_of(fields: Mapping[bytes, bytes], returns: Any, hook: Any) -> Any:
+    """The value of a completed result, as JSON gives it back, converted to the annotation `returns` where it can be."""
+    if (whole := fields.get(b"@value")) is not None:
+        value = msgspec.json.decode(whole)
+    else:
+        json = frozenset(msgspec.json.decode(fields.get(b"@json", b"[]")))
+        value = {}
+        for name, text in ((name.decode(), text) for name, text in fields.items()):
+            if not name.startswith("@") and name not in _RESERVED:
+                value[name] = msgspec.json.decode(text) if name in json else text.decode(errors="replace")
+        value = value or None
+    try:
+        return msgspec.convert(value, returns, dec_hook=hook)
+    except msgspec.ValidationError:
+        return value
+
+
+def cut(text: str, limit: int) -> str:
+    """The text as the server can hold it: at most `limit` bytes of UTF-8, the middle taken out with a mark."""
+    data = text.encode("utf-8", "backslashreplace")
+    if len(data) > limit:
+        mark = b" ... [cut] ... "
+        half = (limit - len(mark)) // 2
+        data = data[:half] + mark + data[-half:]
+    return data.decode("utf-8", "ignore")
+
+
+class _Stamp:
+    """The text of the current second, made once for all jobs that finish in it."""
+
+    second, text = 0, ""
+
+
+def now() -> str:
+    """The time for `completed_at`: UTC, to the second."""
+    second = int(time.time())
+    if second != _Stamp.second:
+        _Stamp.text = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(second))
+        _Stamp.second = second
+    return _Stamp.text
+
+
+@lru_cache(maxsize=4096)
+def _is_name(key: str) -> bool:
+    return _FIELD.fullmatch(key) is not None and key not in _RESERVED
+
+
+def _is_field(key: object) -> bool:
+    return type(key) is str and _is_name(key)
+
+
+def _spread(value: Mapping[str, Any], hook: Any) -> list[str]:
+    fields: list[str] = []
+    json: list[str] = []
+    for name, each in value.items():
+        if type(each) is str:
+            fields += (name, each)
+        else:
+            fields += (name, _json(each, hook))
+            json.append(name)
+    if json:
+        fields += ("@json", msgspec.json.encode(json).decode())
+    return fields
+
+
+def _json(value: Any, hook: Any) -> str:
+    data = msgspec.json.encode(value, enc_hook=hook)
+    if b"null" in data and not finite(msgspec.to_builtins(value, enc_hook=hook)):
+        raise ValueError("NaN and infinity have no JSON")
+    return data.decode()
+
+
+def _length(field: str) -> int:
+    try:
+        return len(field.encode())
+    except UnicodeEncodeError as error:
+        raise Unstorable(f"the result cannot be written as UTF-8: {error.reason}") from None

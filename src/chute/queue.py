@@ -1,0 +1,205 @@
+"""A queue: where tasks are registered, and where jobs are put in. Making one opens nothing; the server is found at first use."""
+
+import inspect
+from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, ParamSpec, Protocol, TypeVar, overload
+
+from chute import policy
+from chute.call import Call, Sender, chunks, seal_plain
+from chute.connection import Endpoint
+from chute.keys import check_job_id, check_queue_name
+from chute.policy import Exceptions, Policy, Seconds
+from chute.result import Job
+from chute.store import Confirm
+from chute.task import Task
+
+P = ParamSpec("P")
+R = TypeVar("R")
+J = TypeVar("J")
+Json = Mapping[str, Any]
+_BATCH = 10_000
+"""Jobs in one exchange of enqueue_many."""
+
+
+class Queue:
+    """A named list of jobs on a server, and the tasks that work on it.
+
+    `name`: 1 to 64 of the characters A-Z a-z 0-9 . _ -; the public list is `queue:<name>`. `url`: the server (default: `CHUTE_URL`,
+    `REDIS_URL`, else the embedded one). Raises ValueError for a name that cannot be one.
+
+        jobs = chute.Queue("jobs")
+    """
+
+    name: str
+
+    def __init__(self, name: str, *, url: str | None = None) -> None:
+        self.name = check_queue_name(name)
+        self.tasks: dict[str, Task[..., Any, Any]] = {}
+        self.default: Task[..., Any, Any] | None = None
+        self._sender = Sender(name, url)
+
+    @overload
+    def task(self, fn: Callable[P, Coroutine[Any, Any, R]], /) -> Task[P, Job[R], Coroutine[Any, Any, R]]: ...
+    @overload
+    def task(self, fn: Callable[P, R], /) -> Task[P, Job[R], R]: ...
+    @overload
+    def task(  # noqa: PLR0913 - public options
+        self,
+        *,
+        name: str | None = ...,
+        default: bool = ...,
+        retries: int = ...,
+        backoff: Seconds = ...,
+        backoff_cap: Seconds = ...,
+        retry_on: Exceptions = ...,
+        give_up_on: Exceptions = ...,
+        timeout: Seconds | None = ...,
+        result_ttl: Seconds = ...,
+    ) -> "_Decorator": ...
+    def task(  # noqa: PLR0913 - public options
+        self,
+        fn: Callable[..., Any] | None = None,
+        /,
+        *,
+        name: str | None = None,
+        default: bool = False,
+        retries: int = 3,
+        backoff: Seconds = 1.0,
+        backoff_cap: Seconds = 300.0,
+        retry_on: Exceptions = Exception,
+        give_up_on: Exceptions = (),
+        timeout: Seconds | None = 3600.0,
+        result_ttl: Seconds = 3600,
+    ) -> Any:
+        """Registers a function as a task: `@jobs.task`, or `@jobs.task(retries=5, timeout=30)`.
+
+        `name`: what jobs call it (default: the function's name). `default`: runs jobs that name no task. `retries`: runs after the first;
+        before run n + 1 a random wait of up to min(backoff_cap, backoff * 2^(n-1)) seconds. `retry_on`, `give_up_on`: exceptions; the second
+        wins. `timeout`: seconds a run may take (None: no limit). `result_ttl`: seconds that results are kept (0: not at all).
+        Raises TypeError for a function that cannot be one, ValueError for options that cannot be.
+        """
+        if retries < 0 or isinstance(retries, bool):
+            raise ValueError(f"retries= is 0 or more, not {retries!r}")
+        if timeout is not None and policy.seconds(timeout) == 0:
+            raise ValueError("timeout= is more than 0 seconds, or None for no limit")
+        how = Policy(
+            retries,
+            policy.seconds(backoff),
+            policy.seconds(backoff_cap),
+            retry_on,
+            give_up_on,
+            None if timeout is None else policy.seconds(timeout),
+            policy.whole_seconds(result_ttl),
+        )
+        if fn is None:
+            return lambda fn: self._register(fn, name, how, default)
+        return self._register(fn, name, how, default)
+
+    def push(self, job: Json) -> Job[Any]:
+        """Puts a job in as any language does, as a JSON object of arguments; no task need be imported. Gets a `job_id` where it has none.
+
+        Raises ValueError for what is no job, else as `Task.enqueue`.
+
+            jobs.push({"question": "What is RAG?"})
+        """
+        sealed = seal_plain(job)
+        self._sender.send([sealed])
+        return self.job(sealed[0])
+
+    async def apush(self, job: Json) -> Job[Any]:
+        """As `push`, for asyncio code."""
+        sealed = seal_plain(job)
+        await self._sender.asend([sealed])
+        return self.job(sealed[0])
+
+    def enqueue_many(self, calls: Iterable[Call[J]]) -> list[J]:
+        """Enqueues bound calls in their order, 10,000 in an exchange, and returns their handles. Tasks and options may differ.
+
+        Raises as `Task.enqueue`; what was sent before the error stays in the queue, and the error says how much that is.
+
+            jobs.enqueue_many(answer.bind(q) for q in questions)
+        """
+        handles: list[Any] = []
+        for batch in chunks(calls, _BATCH):
+            with _telling(len(handles)):
+                sealed = [each.seal() for each in batch]
+                self._sender.send(sealed, _confirm(batch))
+            handles += self._handles(batch, sealed)
+        return handles
+
+    async def aenqueue_many(self, calls: Iterable[Call[J]]) -> list[J]:
+        """As `enqueue_many`, for asyncio code."""
+        handles: list[Any] = []
+        for batch in chunks(calls, _BATCH):
+            with _telling(len(handles)):
+                sealed = [each.seal() for each in batch]
+                await self._sender.asend(sealed, _confirm(batch))
+            handles += self._handles(batch, sealed)
+        return handles
+
+    def job(self, job_id: str) -> Job[Any]:
+        """The handle of a job that was put in anywhere. Raises ValueError when it cannot be an id."""
+        return self._sender.job(check_job_id(job_id))
+
+    def depth(self) -> int:
+        """How many jobs are ready: `LLEN queue:<name>`. Not those that run or are scheduled."""
+        return self._sender.endpoint.run(self._sender.store.depth())
+
+    async def adepth(self) -> int:
+        """As `depth`, for asyncio code."""
+        return await self._sender.endpoint.arun(self._sender.store.depth())
+
+    @property
+    def endpoint(self) -> Endpoint:
+        """The queue's server."""
+        return self._sender.endpoint
+
+    def _register(self, fn: Callable[..., Any], name: str | None, how: Policy, default: bool) -> Task[..., Any, Any]:  # noqa: FBT001
+        if not callable(fn):
+            raise TypeError(f"a task is a function, not {type(fn).__name__}. Write @jobs.task above a def, or @jobs.task(retries=5)")
+        task: Task[..., Any, Any] = Task(fn, name or getattr(fn, "__name__", "") or repr(fn), how, self._sender)
+        if inspect.isgeneratorfunction(fn) or inspect.isasyncgenfunction(fn):
+            raise TypeError(f"task {task.name} cannot be registered: it is a generator, and a job has one result; return a list")
+        if task.name in self.tasks:
+            raise TypeError(f"task {task.name} cannot be registered: queue {self.name} has a task of that name; give one of them name=")
+        if default and self.default:
+            raise TypeError(f"task {task.name} cannot be the default: {self.default.name} is")
+        self.tasks[task.name] = task
+        if default:
+            self.default = task
+        return task
+
+    def _handles(self, calls: list[Call[Any]], sealed: list[tuple[str, bytes, str]]) -> list[Job[Any]]:
+        return [self._sender.job(job[0], call.returns, call.kept) for call, job in zip(calls, sealed, strict=True)]
+
+    def __repr__(self) -> str:
+        return f"<chute.Queue {self.name!r}>"
+
+
+@contextmanager
+def _telling(accepted: int) -> Iterator[None]:
+    """Adds to an error what was accepted in the exchanges before it."""
+    try:
+        yield
+    except Exception as error:
+        if accepted:
+            error.add_note(f"The first {accepted:,} jobs were accepted before.")
+        raise
+
+
+def _confirm(calls: list[Call[Any]]) -> Confirm:
+    """How sure the caller wants to be of all of them together."""
+    asked = {each.confirm for each in calls} - {"memory"}
+    if len(asked) > 1:
+        raise ValueError('enqueue_many takes calls with confirm="disk" or with confirm="replica", not both. Nothing of this batch was sent')
+    return asked.pop() if asked else "memory"
+
+
+class _Decorator(Protocol):
+    """What `queue.task(...)` with options returns, for type checkers."""
+
+    @overload
+    def __call__(self, fn: Callable[P, Coroutine[Any, Any, R]], /) -> Task[P, Job[R], Coroutine[Any, Any, R]]: ...
+    @overload
+    def __call__(self, fn: Callable[P, R], /) -> Task[P, Job[R], R]: ...

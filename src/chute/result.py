@@ -1,0 +1,138 @@
+"""A job as its caller sees it: a handle with a status and, in the end, a result or the error that stands for it."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Iterable
+from typing import Any, Generic, Literal, TypeAlias, TypeVar
+
+from chute import outcome, signature, store, waiting
+from chute.connection import Endpoint
+from chute.errors import JobCancelled, JobExpired, JobFailed, ResultUnavailable
+from chute.policy import Seconds, seconds
+
+R = TypeVar("R")
+R_co = TypeVar("R_co", covariant=True)
+Status: TypeAlias = Literal["pending", "running", "completed", "failed", "cancelled", "expired"]
+
+
+class Job(Generic[R_co]):
+    """One call of a task: in hand after `enqueue`, or anywhere else from its id, `task.job(job_id)`.
+
+        job = answer.enqueue("What is RAG?")
+        job.result(timeout=5)
+    """
+
+    def __init__(self, job_id: str, queue: str, endpoint: Endpoint, returns: Any = Any, kept: bool = True) -> None:  # noqa: PLR0913, FBT001
+        self._id = job_id
+        self._queue = queue
+        self._endpoint = endpoint
+        self._returns = returns
+        self._kept = kept
+        self._completed: waiting.Hash | None = None  # final: nothing brings a completed job back
+
+    @property
+    def id(self) -> str:
+        """The job's id, the `job_id` in its JSON."""
+        return self._id
+
+    @property
+    def queue(self) -> str:
+        """The name of its queue."""
+        return self._queue
+
+    def status(self) -> Status:
+        """Where the job is; "pending" says that there is no result yet: it waits, is scheduled, runs, or was never there."""
+        return _status(self._endpoint.run(store.read_result(self._id)))
+
+    async def astatus(self) -> Status:
+        """As `status`, for asyncio code."""
+        return _status(await self._endpoint.arun(store.read_result(self._id)))
+
+    def result(self, timeout: Seconds | None = None) -> R_co:
+        """Waits for the end of the job and returns what its task returned, as JSON gives it back, converted to the task's return annotation.
+
+        `timeout` is in seconds (None: for ever). Raises TimeoutError when it has passed, JobFailed, JobCancelled or JobExpired when the job
+        ended so, ResultUnavailable when its result is not kept, ServerUnavailable.
+        """
+        deadline = self._deadline(timeout)
+        return self._read(self._completed or waiting.wait(self._endpoint, self._id, deadline), timeout)
+
+    async def aresult(self, timeout: Seconds | None = None) -> R_co:
+        """As `result`, for asyncio code."""
+        deadline = self._deadline(timeout)
+        return self._read(self._completed or await waiting.watch(self._endpoint).wait(self._id, deadline), timeout)
+
+    def _deadline(self, timeout: Seconds | None) -> float | None:
+        if not self._kept:
+            raise ResultUnavailable(f"job {self._id} keeps no result (result_ttl=0): nothing to wait for")
+        return None if timeout is None else time.monotonic() + seconds(timeout)
+
+    def _read(self, fields: waiting.Hash, timeout: Seconds | None) -> R_co:
+        match _status(fields):
+            case "completed":
+                if why := fields.get(b"@result_error"):
+                    raise ResultUnavailable(f"job {self._id} completed, but its result could not be stored: {why.decode(errors='replace')}")
+                self._completed = fields
+                value: R_co = outcome.value_of(fields, self._returns, signature.from_plain)
+                return value
+            case "failed":
+                raise JobFailed(self._id, _text(fields, b"error"), _text(fields, b"@traceback"))
+            case "cancelled":
+                raise JobCancelled(f"job {self._id} was cancelled")
+            case "expired":
+                raise JobExpired(f"job {self._id} was not started before its expiry")
+            case _:
+                raise TimeoutError(f"job {self._id} has no result after {timeout} s. It goes on; ask again, or see: chute stats {self._queue}")
+
+    def __repr__(self) -> str:
+        return f"<chute.Job {self._id!r} in queue {self._queue!r}>"
+
+
+async def _end(job: Job[Any], timeout: Seconds | None) -> None:
+    """Waits for the end, whatever it is."""
+    try:
+        await job.aresult(timeout)
+    except (JobFailed, JobCancelled, JobExpired, ResultUnavailable):
+        pass
+
+
+def _status(fields: waiting.Hash) -> Status:
+    if not fields:
+        return "pending"
+    return fields.get(b"status", b"running").decode(errors="replace")  # type: ignore[return-value]
+
+
+def _text(fields: waiting.Hash, name: bytes) -> str:
+    return fields.get(name, b"").decode(errors="replace")
+
+
+async def gather(*jobs: Job[R], timeout: Seconds | None = None) -> list[R]:
+    """The results of all jobs, in their order. Raises the first error of any; TimeoutError after `timeout` seconds.
+
+        answers = await chute.gather(*[await answer.aenqueue(q) for q in questions], timeout=60)
+    """
+    waits = [asyncio.ensure_future(job.aresult(timeout)) for job in jobs]
+    try:
+        return list(await asyncio.gather(*waits))
+    finally:
+        for each in waits:
+            each.cancel()
+
+
+async def as_completed(jobs: Iterable[Job[R]], *, timeout: Seconds | None = None) -> AsyncIterator[Job[R]]:
+    """The jobs as they end, however they end: `job.result()` then answers at once. Raises TimeoutError after `timeout` seconds.
+
+        async for job in chute.as_completed(jobs, timeout=60):
+            print(job.id, job.result())
+    """
+    waits = {asyncio.ensure_future(_end(job, timeout)): job for job in jobs}
+    pending = set(waits)
+    try:
+        while pending:
+            done, pending = await asyncio.wait(pending, return_when=asyncio.FIRST_COMPLETED)
+            for each in done:
+                each.result()
+                yield waits[each]
+    finally:
+        for each in waits:
+            each.cancel()

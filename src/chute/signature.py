@@ -1,0 +1,213 @@
+"""What a task takes and gives, read from its function once, when it is registered: a call -> JSON bytes, JSON bytes -> arguments. Pure.
+
+The parameters and our own fields make one msgspec struct, so a job is decoded, checked and converted in a single pass; nothing is inspected
+when a job runs. Only where that pass refuses does `_explain` look for the public reason.
+"""
+
+import difflib
+import inspect
+import typing
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from operator import attrgetter
+from typing import Any
+
+import msgspec
+import msgspec.inspect
+
+from chute import envelope
+from chute.envelope import Head, Refused
+from chute.keys import is_job_id
+
+_UNREADABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
+_Kind = inspect.Parameter
+
+
+class Signature:
+    """The parameters of one function, as a decoder and an encoder of jobs."""
+
+    def __init__(self, fn: Callable[..., Any], task: str) -> None:
+        self.task = task
+        self._signature = inspect.signature(fn)
+        _check_function(fn, self._signature)
+        hints = _hints(fn)
+        parameters = [each for each in self._signature.parameters.values() if each.kind is not _Kind.VAR_KEYWORD]
+        self.more = next((hints.get(each.name, Any) for each in self._signature.parameters.values() if each.kind is _Kind.VAR_KEYWORD), None)
+        self.names = tuple(each.name for each in parameters)
+        self.returns = _result_type(hints.get("return", Any))
+        places = [(each, _attribute(i, each.name)) for i, each in enumerate(parameters)]
+        self._keywords = [(each.name, attribute) for each, attribute in places if each.kind is _Kind.KEYWORD_ONLY]
+        self._positional = [attribute for each, attribute in places if each.kind is not _Kind.KEYWORD_ONLY]
+        self._values = attrgetter(*self._positional) if len(self._positional) > 1 else None
+        types = [hints.get(each.name, Any) for each in parameters]
+        _check_types(fn, dict(zip(self.names, types, strict=True)))
+        self._decoder = msgspec.json.Decoder(_struct(task, parameters, types), dec_hook=from_plain)
+
+    def decode(self, body: bytes) -> Head:
+        """The job as a struct of our fields and the arguments, or Refused."""
+        envelope.check_bytes(body)
+        try:
+            job = self._decoder.decode(body)
+        except _UNREADABLE:
+            return self._explain(body)
+        if job.job_id is None:
+            job.job_id = ""
+        elif not is_job_id(job.job_id):
+            return self._explain(body)
+        return job
+
+    def arguments(self, job: Any, body: bytes) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        """How to call the function with a decoded job."""
+        if self._values:
+            args = self._values(job)
+        else:
+            args = tuple([getattr(job, name) for name in self._positional])
+        named = {name: getattr(job, attribute) for name, attribute in self._keywords}
+        if self.more is not None:
+            named |= self._extra(envelope.check(body))
+        return args, named
+
+    def bind(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> dict[str, Any]:
+        """A call's arguments by name. Raises TypeError as the call itself would."""
+        if not kwargs and len(args) == len(self._positional):
+            return dict(zip(self.names, args, strict=False))
+        bound = self._signature.bind(*args, **kwargs).arguments
+        for name, value in list(bound.items()):
+            if name not in self.names:
+                bound |= bound.pop(name)  # **kwargs
+            elif value is inspect.Parameter.empty:
+                del bound[name]
+        return bound
+
+    def encode(self, job: dict[str, Any]) -> bytes:
+        """The bytes of a job of this task, checked as the worker will check them. Raises TypeError or ValueError."""
+        body = envelope.encode(job, to_plain)
+        try:
+            self.decode(body)
+        except Refused as refused:
+            if refused.reason == "bad_arguments":
+                raise TypeError(f"{refused}. Nothing was sent") from None
+            raise ValueError(f"{refused}. Nothing was sent") from None
+        return body
+
+    def _explain(self, body: bytes) -> Head:
+        """The slow way, step by step: the job where only unknown fields of ours stood in the way, else the reason."""
+        job = envelope.check(body)
+        known = {name: value for name, value in job.items() if not name.startswith("@") or name in envelope.OURS}
+        extra = [name for name in known if name not in self.names and name not in envelope.OURS]
+        if extra and self.more is None:
+            raise self._bad(job, f"takes no {_quoted(extra)}{_meant(extra[0], self.names)} (it takes: {', '.join(self.names) or 'nothing'})")
+        for name in extra:
+            del known[name]
+        try:
+            decoded = self._decoder.decode(msgspec.json.encode(known))
+        except _UNREADABLE as error:
+            raise self._bad(job, self._readable(str(error))) from None
+        decoded.job_id = decoded.job_id or ""
+        return decoded
+
+    def _extra(self, job: Mapping[str, Any]) -> dict[str, Any]:
+        extra = {name: value for name, value in job.items() if name not in self.names and name != "job_id" and not name.startswith("@")}
+        try:
+            return msgspec.convert(extra, dict[str, self.more], dec_hook=from_plain)  # type: ignore[name-defined]
+        except _UNREADABLE as error:
+            raise self._bad(job, self._readable(str(error))) from None
+
+    def _bad(self, job: Mapping[str, Any], message: str) -> Refused:
+        return Refused("bad_arguments", f"task {self.task} {message}", job.get("job_id", ""), self.task)
+
+    def _readable(self, message: str) -> str:
+        what, _, where = message.partition(" - at `$.")
+        if what.startswith("Object missing required field"):
+            return f'needs "{what.split("`")[1]}"'
+        return f'takes no such "{where.rstrip("`")}": {what}' if where else f"cannot read this: {what}"
+
+
+def to_plain(value: Any) -> Any:
+    """What the encoder does not know: a pydantic model."""
+    if dump := getattr(type(value), "model_dump", None):
+        return dump(value, mode="json")
+    raise TypeError(f"{type(value).__name__} has no JSON")
+
+
+def from_plain(kind: Any, value: Any) -> Any:
+    """What the decoder does not know: a pydantic model."""
+    return kind.model_validate(value)
+
+
+def _attribute(place: int, name: str) -> str:
+    """Where the struct keeps a parameter. A parameter `job_id` is the job's own id."""
+    return name if name == "job_id" else f"p{place}"
+
+
+def _struct(task: str, parameters: list[inspect.Parameter], types: list[Any]) -> type[Head]:
+    """Our fields and the parameters. Parameters get attribute names of their own, so none can collide with anything of ours."""
+    fields: list[Any] = []
+    rename = dict(zip(Head.__struct_fields__, Head.__struct_encode_fields__, strict=True))
+    for place, (each, kind) in enumerate(zip(parameters, types, strict=True)):
+        attribute, default = _attribute(place, each.name), each.default
+        rename[attribute] = each.name
+        if attribute in Head.__struct_fields__:
+            continue
+        if default is _Kind.empty:
+            fields.append((attribute, kind))
+        else:
+            fields.append((attribute, kind, msgspec.field(default_factory=lambda value=default: value)))
+    return msgspec.defstruct(
+        f"Job of {task}", fields, bases=(Head,), rename=rename, forbid_unknown_fields=True, kw_only=True
+    )
+
+
+def _hints(fn: Callable[..., Any]) -> dict[str, Any]:
+    try:
+        return typing.get_type_hints(fn, include_extras=True)
+    except NameError as error:
+        raise TypeError(f"task {_name(fn)} cannot be registered: {error} in its annotations, when the module is imported") from None
+
+
+def _check_function(fn: Callable[..., Any], signature: inspect.Signature) -> None:
+    if _name(fn) == "<lambda>":
+        raise TypeError("a lambda cannot be registered as a task: it has no name; write a def")
+    code = getattr(inspect.unwrap(fn), "__code__", None)
+    if code is not None and code.co_freevars:
+        raise TypeError(
+            f"task {_name(fn)} cannot be registered: it uses {_quoted(code.co_freevars)} of the function around it, which a worker has not; "
+            "define it at the top of a module"
+        )
+    for each in signature.parameters.values():
+        if each.kind is _Kind.VAR_POSITIONAL:
+            raise TypeError(f"task {_name(fn)} cannot be registered: a job names its arguments, so *{each.name} cannot be filled")
+
+
+def _check_types(fn: Callable[..., Any], types: Mapping[str, Any]) -> None:
+    for name, kind in types.items():
+        try:
+            msgspec.json.Decoder(kind)
+            known = msgspec.inspect.type_info(kind)
+        except (TypeError, ValueError) as error:
+            raise TypeError(f"task {_name(fn)} cannot be registered: {name}: {kind} cannot be read from JSON ({error})") from None
+        if isinstance(known, msgspec.inspect.CustomType) and not hasattr(known.cls, "model_validate"):
+            raise TypeError(f"task {_name(fn)} cannot be registered: {name}: {known.cls.__name__} cannot be read from JSON")
+
+
+def _result_type(returns: Any) -> Any:
+    """The annotation, where a result can be converted to it; else anything."""
+    if returns in (None, inspect.Signature.empty) or typing.get_origin(returns) in (AsyncIterator, Iterator):
+        return Any
+    try:
+        msgspec.json.Decoder(returns)
+    except (TypeError, ValueError):
+        return Any
+    return returns
+
+
+def _meant(word: str, known: tuple[str, ...]) -> str:
+    close = difflib.get_close_matches(word, known, n=1)
+    return f' - did you mean "{close[0]}"?' if close else ""
+
+
+def _quoted(names: Any) -> str:
+    return ", ".join(f'"{name}"' for name in names)
+
+
+def _name(fn: Callable[..., Any]) -> str:
+    return getattr(fn, "__name__", repr(fn))

@@ -1,0 +1,280 @@
+"""The only door to the server: every command and every key is built here, as a value. Sends nothing; `connection` and `line` do.
+
+`Store` has the operations of callers and operators on one queue (whole exchanges, with how their replies are read), `Holdings` the commands
+of a worker on one queue (single commands: the worker puts several into one write).
+"""
+
+from collections.abc import Iterable, Mapping
+from typing import Any, Literal, TypeAlias
+
+from chute import keys, script
+from chute.connection import Operation, accepted
+from chute.errors import Rejected, Unconfirmed
+from chute.keys import keys_of
+from chute.script import Command
+
+BLOCK = 2
+"""Seconds that an idle worker's wait lasts. Short, so that a dead connection is noticed; a push ends it at once."""
+CLAIM_BYTES = 8 << 20
+CHUNK = 1000
+"""Jobs in one command: longer ones would block the server for milliseconds."""
+COUNTS_TTL = 8 * 3600
+DEAD_LENGTH, DEAD_AGE_MS = 10_000, 90 * 86_400_000
+
+TIME: Command = ("TIME",)
+INFO: Command = ("INFO", "server")
+TRACKING_ON: Command = ("CLIENT", "TRACKING", "ON")
+TRACKING_OFF: Command = ("CLIENT", "TRACKING", "OFF")
+
+
+Confirm: TypeAlias = Literal["memory", "disk", "replica"]
+_CONFIRM: dict[Confirm, list[Command]] = {"memory": [], "disk": [("WAITAOF", 1, 0, 3000)], "replica": [("WAIT", 1, 3000)]}
+
+
+def confirmable(confirm: Confirm) -> Operation[None]:
+    """Whether the server can confirm at all; Rejected where it cannot."""
+    sections: tuple[Command, ...] = (("INFO", "persistence"), ("INFO", "replication"), ("COMMAND", "INFO", "WAITAOF"))
+
+    def read(replies: list[Any]) -> None:
+        info = dict(_info(accepted(replies[0]))) | dict(_info(accepted(replies[1])))
+        if confirm == "disk" and (info.get("aof_enabled") != "1" or not accepted(replies[2])[0]):
+            raise Rejected('confirm="disk" needs a server with WAITAOF (Redis 7.2, Valkey) and appendonly yes. Nothing was sent')
+        if confirm == "replica" and info.get("connected_slaves", "0") == "0":
+            raise Rejected('confirm="replica" needs a replica, and none is connected. Nothing was sent')
+
+    return Operation(sections, read)
+
+
+def unblock(client: int) -> Command:
+    """Ends the blocking wait of another connection."""
+    return ("CLIENT", "UNBLOCK", client)
+
+
+def fetch_result(job_id: str) -> Command:
+    """Reads a result hash; under tracking, also subscribes to its appearance."""
+    return ("HGETALL", keys.result(job_id))
+
+
+def read_result(job_id: str) -> Operation[dict[bytes, bytes]]:
+    """The result hash, empty when there is none (yet)."""
+    return Operation((fetch_result(job_id),), _only)
+
+
+def watch_result(job_id: str) -> Operation[dict[bytes, bytes]]:
+    """The result hash; a missing one announces itself on this connection."""
+    return Operation((TRACKING_ON, fetch_result(job_id)), lambda replies: _hash(accepted(replies[1])))
+
+
+def unwatch() -> Operation[None]:
+    """The connection announces nothing any more."""
+    return Operation((TRACKING_OFF,), lambda _: None)
+
+
+def job_of(key: bytes) -> str:
+    """The job whose result hash that is."""
+    return keys.job_of_result(key.decode())
+
+
+def server_info() -> Operation[dict[str, str]]:
+    """What the server says of itself."""
+    return Operation((INFO,), lambda replies: dict(_info(accepted(replies[0]))))
+
+
+def seconds_of(reply: list[bytes]) -> float:
+    """The server's clock out of the answer to TIME."""
+    return int(reply[0]) + int(reply[1]) / 1e6
+
+
+class Store:
+    """The operations on one queue for callers and operators."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.keys = keys_of(name)
+        on = self.keys
+        self._enqueue = script.ENQUEUE.on(queue=on.queue, first=on.first, scheduled=on.scheduled, tags=on.tags, unique=on.unique("-"))
+
+    def enqueue(self, jobs: list[tuple[str, bytes, str]], confirm: Confirm = "memory") -> Operation[None]:
+        """Puts (job id, body, due) in, in their order; due is '' for now, '+n' for in n ms, else server ms. One write for all of them,
+        the wait for a confirmation included: it answers for the connection that wrote."""
+        commands: list[Command] = []
+        sizes: list[int] = []
+        ready: list[bytes] = []
+
+        def flush() -> None:
+            if ready:
+                commands.append(("LPUSH", self.keys.queue, *ready))
+                sizes.append(len(ready))
+                ready.clear()
+
+        for job_id, body, due in jobs:
+            if not due:
+                ready.append(body)
+                if len(ready) == CHUNK:
+                    flush()
+            else:
+                flush()
+                commands.append(self._enqueue(body=body, job_id=job_id, due=due, priority="", unique_ttl=""))
+                sizes.append(1)
+        flush()
+        commands += _CONFIRM[confirm]
+
+        def read(replies: list[Any]) -> None:
+            _all_in(replies[: len(sizes)], sizes)
+            if len(replies) > len(sizes):
+                _copied(replies[-1], confirm, jobs[0][0])
+
+        return Operation(tuple(commands), read, lambda why: Unconfirmed(jobs[0][0], why))
+
+    def depth(self) -> Operation[int]:
+        """How many jobs are ready at normal priority: LLEN of the public list."""
+        return Operation((("LLEN", self.keys.queue),), lambda replies: int(accepted(replies[0])))
+
+    def known(self) -> Operation[bool]:
+        """Whether a worker has ever worked this queue."""
+        return Operation((("SISMEMBER", keys.QUEUES, self.name),), lambda replies: bool(accepted(replies[0])))
+
+    def overview(self) -> Operation[list[Any]]:
+        """Depth, workers, scheduled, dead, refused, the oldest ready body, the server's clock."""
+        on = self.keys
+        commands: tuple[Command, ...] = (
+            ("LLEN", on.queue),
+            ("HKEYS", on.workers),
+            ("ZCARD", on.scheduled),
+            ("XLEN", on.dead),
+            ("XLEN", on.refused),
+            ("LINDEX", on.queue, -1),
+            TIME,
+        )
+        return Operation(commands, lambda replies: [accepted(reply) for reply in replies])
+
+    def activity(self, workers: list[str], minute: int) -> Operation[tuple[int, list[int]]]:
+        """How many jobs those workers hold; what was finished in that minute and the one before."""
+        leases = [("HLEN", self.keys.leases(worker)) for worker in workers]
+        minutes = [("HMGET", self.keys.counts(each), "completed", "failed") for each in (minute, minute - 1)]
+
+        def read(replies: list[Any]) -> tuple[int, list[int]]:
+            held = sum(int(accepted(reply)) for reply in replies[: len(workers)])
+            return held, [sum(int(count or 0) for count in accepted(reply)) for reply in replies[len(workers) :]]
+
+        return Operation((*leases, *minutes), read)
+
+    def letters(self, stream: str, before: str, limit: int) -> Operation[list[tuple[bytes, dict[bytes, bytes]]]]:
+        """Dead letters of a stream ('dead' or 'refused'), newest first, from the id `before` ('+' = the newest) downwards."""
+        command: Command = ("XREVRANGE", self._stream(stream), before, "-", "COUNT", limit)
+        return Operation((command,), lambda replies: [(entry, dict(_pairs(fields))) for entry, fields in accepted(replies[0])])
+
+    def requeue(self, stream: str, entry: str, body: bytes, job_id: str) -> Operation[bool]:
+        """Puts a dead letter back, once: deletes its old result and the letter. False when it was gone."""
+        letters = self._stream(stream)
+        call = script.REQUEUE.on(letters=letters, queue=self.keys.queue, result=keys.result(job_id) if job_id else letters)
+        # a lost reply is harmless: sent again, the letter is either still there or gone
+        return Operation((call(body=body, id=entry),), lambda replies: bool(accepted(replies[0])))
+
+    def purge(self, stream: str, entries: list[str]) -> Operation[int]:
+        """Deletes dead letters; how many there were."""
+        return Operation((("XDEL", self._stream(stream), *entries),), lambda replies: int(accepted(replies[0])))
+
+    @staticmethod
+    def all_known() -> Operation[list[str]]:
+        """The names of all queues that a worker has ever worked."""
+        return Operation((("SMEMBERS", keys.QUEUES),), lambda replies: sorted(name.decode() for name in accepted(replies[0])))
+
+    def clear(self) -> Operation[int]:
+        """Empties the queue and what stands before it, not what is scheduled; how many jobs that were."""
+        on = self.keys
+        lengths: tuple[Command, ...] = (("LLEN", on.queue), ("LLEN", on.first))
+        deletes: tuple[Command, ...] = (("DEL", on.queue), ("DEL", on.first))
+        return Operation((*lengths, *deletes), lambda replies: sum(int(accepted(reply)) for reply in replies[:2]))
+
+    def _stream(self, stream: str) -> str:
+        return {"dead": self.keys.dead, "refused": self.keys.refused}[stream]
+
+
+class Holdings:
+    """The commands of one worker (by its id of this boot) on one queue."""
+
+    def __init__(self, name: str, worker: str) -> None:
+        on = keys_of(name)
+        self.worker = worker
+        self.leases = on.leases(worker)
+        self._on = on
+        self._claim = script.CLAIM.on(first=on.first, queue=on.queue, leases=self.leases, workers=on.workers, tags=on.tags)
+        self._finish = script.FINISH.on(
+            leases=self.leases, queue=on.queue, scheduled=on.scheduled, dead=on.dead, refused=on.refused, tags=on.tags
+        )
+        self._adopt = script.ADOPT.on(leases=self.leases, tags=on.tags)
+        self.note: Command = ("SADD", keys.QUEUES, name)
+        self.register: Command = script.REGISTER.on(workers=on.workers)(worker=worker)
+        self.beat: Command = script.BEAT.on(workers=on.workers)(worker)
+        self.close: Command = script.CLOSE.on(workers=on.workers)(worker=worker, seen="")
+        self._reclaim = script.RECLAIM.on(queue=on.queue, leases=self.leases, workers=on.workers)
+        self.promote: Command = script.PROMOTE.on(scheduled=on.scheduled, queue=on.queue)(want=CHUNK)
+        self.length: Command = ("LLEN", on.queue)
+        self.wait: Command = ("BLMOVE", on.queue, on.first, "RIGHT", "LEFT", BLOCK)
+        self.held: Command = ("HKEYS", self.leases)
+        self.bodies: Command = ("HGETALL", self.leases)
+        self.who: Command = ("CLIENT", "ID")
+
+    def claim(self, call: int, want: int, deadline: int | str) -> Command:
+        """Up to `want` jobs under the leases of call number `call`; nothing once the server's clock (ms) is past `deadline`."""
+        return self._claim(worker=self.worker, call=call, want=want, bytes=CLAIM_BYTES, deadline=deadline)
+
+    def adopt(self, leases: Iterable[int]) -> Command:
+        """Takes up leases whose claim was not answered."""
+        return self._adopt(*leases)
+
+    def reclaim(self, leases: Mapping[bytes, bytes]) -> Command:
+        """Gives back leases of a closed worker, at most CHUNK of them; forgets the worker once it holds nothing."""
+        youngest_first = sorted(leases.items(), key=lambda pair: int(pair[0]), reverse=True)[:CHUNK]
+        return self._reclaim(*[part for pair in youngest_first for part in pair], worker=self.worker)
+
+    def finish(self, records: list[tuple[str, bytes]]) -> Command:
+        """Stores outcomes: (job id whose result is written, or '', packed record) each."""
+        return self._finish.each(
+            [keys.result(job_id) if job_id else self.leases for job_id, _ in records], [record for _, record in records]
+        )
+
+    def count(self, minute: int, counts: Mapping[str, int]) -> list[Command]:
+        """Adds to what was finished in a minute since the epoch."""
+        key = self._on.counts(minute)
+        return [*[("HINCRBY", key, outcome, count) for outcome, count in counts.items()], ("EXPIRE", key, COUNTS_TTL)]
+
+    def trim(self, now_ms: int) -> list[Command]:
+        """Bounds the dead letters by number and by age; each answers how many it dropped."""
+        dead = self._on.dead
+        return [("XTRIM", dead, "MAXLEN", DEAD_LENGTH), ("XTRIM", dead, "MINID", max(0, now_ms - DEAD_AGE_MS))]
+
+
+def _only(replies: list[Any]) -> dict[bytes, bytes]:
+    return _hash(accepted(replies[0]))
+
+
+def _hash(reply: Any) -> dict[bytes, bytes]:
+    return reply if isinstance(reply, dict) else dict(_pairs(reply))
+
+
+def _pairs(flat: list[bytes]) -> list[tuple[bytes, bytes]]:
+    return list(zip(flat[::2], flat[1::2], strict=True))
+
+
+def _info(text: bytes) -> Iterable[tuple[str, str]]:
+    for line in text.decode(errors="replace").splitlines():
+        name, colon, value = line.partition(":")
+        if colon:
+            yield name, value
+
+
+def _copied(reply: Any, confirm: Confirm, job_id: str) -> None:
+    """Raises Unconfirmed unless one copy more than the memory of this server has the jobs."""
+    if isinstance(reply, Exception) or (reply[0] if isinstance(reply, list) else reply) < 1:
+        raise Unconfirmed(job_id, f'it is in memory, but confirm="{confirm}" was not answered in time ({reply!r})')
+
+
+def _all_in(replies: list[Any], sizes: list[int]) -> None:
+    """Raises Rejected unless every command was accepted, and says how many jobs were."""
+    refusal = next((reply for reply in replies if isinstance(reply, Exception)), None)
+    if refusal is not None:
+        inside = sum(size for reply, size in zip(replies, sizes, strict=True) if not isinstance(reply, Exception))
+        kept = f"{inside:,} of {sum(sizes):,} jobs were accepted" if inside else "nothing was kept there"
+        raise Rejected(f"the server refused: {refusal}; {kept}")

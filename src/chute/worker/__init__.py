@@ -1,0 +1,162 @@
+"""A worker: claims jobs of its queues, runs their tasks, stores what came of them. `chute work` runs one; a program can hold one.
+
+The parts, in the order of a job's way: `claim` (queued -> running), `execute` (run -> outcome), `finish` (outcome -> stored); `engine` lets them
+take turns, `lane` is a queue as one worker sees it, `slots` what it holds, `tend` the timers, `leave` the end.
+"""
+
+import asyncio
+import signal
+from collections.abc import Callable
+from types import TracebackType
+from typing import Any, Self
+
+import redis
+
+from chute import settings, store, version
+from chute.errors import ServerUnavailable
+from chute.queue import Queue
+from chute.worker.engine import Engine, Timing
+from chute.worker.leave import leave
+from chute.worker.tend import Tender
+
+MAX_QUEUES = 16
+FIRST_CONNECTION = 10.0
+"""Seconds in which a starting worker must reach its server. Once connected it waits for ever."""
+
+
+class Worker:
+    """Works the given queues until it is stopped. At most 16 queues, all on one server.
+
+    `concurrency`: jobs that run at once (100). `threads`: plain functions among them (8). Raises ValueError for what cannot be.
+
+        chute.Worker(jobs).run()              # handles SIGTERM and SIGINT
+        async with chute.Worker(jobs): ...    # beside a program of your own
+    """
+
+    def __init__(self, *queues: Queue, concurrency: int = 100, threads: int = 8) -> None:
+        if not 1 <= len(queues) <= MAX_QUEUES:
+            raise ValueError(f"a worker works 1 to {MAX_QUEUES} queues, not {len(queues)}")
+        if len({queue.name for queue in queues}) < len(queues):
+            raise ValueError("a worker works each queue once: two of these have the same name")
+        if concurrency < 1 or threads < 1:
+            raise ValueError("concurrency= and threads= are 1 or more")
+        self.queues = queues
+        self.concurrency = concurrency
+        self.threads = threads
+        self.grace = 30.0
+        """Seconds that running jobs get at the end."""
+        self.weights: list[int | None] = [1] * len(queues)
+        """How often each queue is claimed from while all hold more; None: before all that have a number, in this order."""
+        self.observer: Callable[[Engine], None] | None = None
+        """Called about twice a second while the worker runs."""
+        self.idle = True
+        """After the end: whether every thread is done."""
+        self.engine: Engine | None = None
+        self._tender: Tender | None = None
+
+    def run(self, *, burst: bool = False) -> None:
+        """Works in this thread until SIGTERM or SIGINT; a second one gives back at once what still runs. `burst`: ends when nothing is ready
+        and what it runs is done. Raises ServerUnavailable when no server can be reached at the start."""
+        with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+            runner.run(self._run_with_signals(burst=burst))
+
+    async def arun(self, *, burst: bool = False) -> None:
+        """As `run`, in a running event loop and without the signals: cancel it to stop."""
+        await self._start(burst=burst)
+        try:
+            await self._engine().ended.wait()
+        finally:
+            await self._stop()
+
+    async def __aenter__(self) -> Self:
+        await self._start(burst=False)
+        return self
+
+    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None, /) -> None:
+        await self._stop()
+
+    def stop(self) -> None:
+        """Asks the worker to end: no new jobs, what runs has `grace` seconds. A second call gives back at once what still runs."""
+        engine = self._engine()
+        if engine.stopping:
+            engine.break_off()
+        else:
+            engine.stop()
+            engine.loop.call_later(self.grace, engine.break_off)
+
+    async def _run_with_signals(self, *, burst: bool) -> None:
+        loop = asyncio.get_running_loop()
+        signals = (signal.SIGTERM, signal.SIGINT)
+        running = asyncio.create_task(self.arun(burst=burst))
+        for each in signals:
+            loop.add_signal_handler(each, lambda: self.stop() if self.engine else running.cancel())
+        try:
+            await running
+        except asyncio.CancelledError:
+            if self.engine:
+                raise
+        finally:
+            for each in signals:
+                loop.remove_signal_handler(each)
+
+    async def _start(self, *, burst: bool) -> None:
+        servers = {queue.endpoint for queue in self.queues}
+        if len(servers) > 1:
+            raise ValueError("a worker works queues of one server; these name several")
+        timing = Timing(settings.beat_every(), settings.dead_after())
+        endpoint = servers.pop()
+        engine = Engine(list(zip(self.queues, self.weights, strict=True)), self.concurrency, self.threads, timing)
+        engine.burst = burst
+        engine.line.open()
+        try:
+            async with asyncio.timeout(FIRST_CONNECTION):
+                while not engine.line.up:
+                    if isinstance(engine.line.error, redis.AuthenticationError):
+                        raise endpoint.unreachable(engine.line.error)
+                    await asyncio.sleep(0.01)
+            version.check(await endpoint.arun(store.server_info()))
+        except TimeoutError:
+            raise endpoint.unreachable(engine.line.error) from None
+        except BaseException:
+            await engine.line.close()
+            raise
+        self.engine, self._tender = engine, Tender(engine, self.observer)
+        self._tender.start()
+        engine.poke()
+
+    async def _stop(self) -> None:
+        """Ends what is left of a worker that was asked to, broke off or was cancelled."""
+        engine = self._engine()
+        if not engine.stopping:
+            self.stop()
+        try:
+            async with asyncio.timeout(self.grace + 1):
+                await engine.ended.wait()
+        except TimeoutError:
+            pass  # a thread that cannot be stopped, or a server that is gone: what is held is given back below
+        finally:
+            if self._tender:
+                self._tender.count()
+                self._tender.stop()
+            await leave(engine)
+            for line in (engine.line, *[lane.line for lane in engine.lanes]):
+                await line.close()
+            self.idle = engine.executor.close()
+            self.engine = None
+
+    def _engine(self) -> Engine:
+        if self.engine is None:
+            raise RuntimeError("this worker does not run")
+        return self.engine
+
+
+def _loop_factory() -> Any:
+    """uvloop where it is installed (the extra `fast`): about twice the rate."""
+    try:
+        import uvloop  # noqa: PLC0415 - an extra
+    except ImportError:
+        return None
+    return uvloop.new_event_loop
+
+
+__all__ = ["ServerUnavailable", "Worker"]

@@ -1,0 +1,141 @@
+"""queued -> running: which queue to claim from, how much, and what the answers mean. Every job comes into the worker's hands here.
+
+Each claim carries a number of the worker's own that is never used twice, and a deadline after which the server gives it nothing. So a claim
+whose answer was lost can be settled: its leases are looked for until a look that was sent after the deadline has been answered.
+"""
+
+import logging
+from collections.abc import Callable
+from typing import Any
+
+import redis
+
+from chute.script import Command
+from chute.store import BLOCK, CHUNK, CLAIM_BYTES, Holdings
+from chute.worker import clock
+from chute.worker.held import Held
+from chute.worker.lane import Lane
+from chute.worker.slots import Slots
+
+log = logging.getLogger("chute.worker")
+REFUSAL_PAUSE = 0.5
+PAUSED_AGAIN = 1.0
+"""Seconds between two claims on a paused queue."""
+
+
+class Claims:
+    """The claims of one worker on all its queues."""
+
+    def __init__(  # noqa: PLR0913
+        self, lanes: list[Lane], slots: Slots, validity: float, give_back: Callable[[list[Held]], None], unknown: Callable[[], None]
+    ) -> None:
+        self._lanes, self._slots, self._validity, self._give_back, self._unknown = lanes, slots, validity, give_back, unknown
+        self._calls = 0
+        self._served = 0.0
+        self.ahead = 0.0
+        """The server's clock less ours, in seconds; 0 = not yet known."""
+
+    def pick(self, flying: int, now: float) -> Lane | None:
+        """The next queue to claim from: one that is owed a claim, also without room, or one that holds more, given enough room. Queues without
+        a weight come first, in their order; the others take turns by their weights.
+
+        Beside another round trip it claims only when half of the allowance is free: so batches form. Never beside its own open wait: so
+        nothing overtakes.
+        """
+        slots = self._slots
+        enough = slots.room > 0 if not flying else slots.room >= max(1, slots.allowance // 2)
+        able = [
+            lane for lane in self._lanes if lane.live and not lane.waiting and now >= lane.pause_until and (lane.owed or (lane.more and enough))
+        ]
+        if not able:
+            return None
+        lane = min(able, key=_turn)
+        if lane.weight is not None:
+            # it has had its share once more; one that comes after a rest does not catch up on all it missed
+            lane.served = max(lane.served, self._served - 1) + 1 / lane.weight
+            self._served = max(self._served, lane.served)
+        return lane
+
+    def claim(self, lane: Lane, now: float) -> tuple[Command, Callable[[Any], None]]:
+        """A claim in a round trip, and who reads its answer (None: it was lost)."""
+        slots, holdings, call = self._slots, lane.holdings, self._next()
+        want = max(0, min(slots.room, CHUNK))
+        slots.asked += want
+        lane.claiming += 1
+        lane.owed = False
+
+        def landed(reply: Any) -> None:
+            slots.asked -= want
+            if lane.holdings is holdings:
+                lane.claiming -= 1
+            self._read(lane, holdings, call, want, reply, (now, now + self._validity), waited=False)
+
+        return holdings.claim(call, want, self._deadline(now)), landed
+
+    def wait(self, lane: Lane, now: float, landed: Callable[[], None]) -> None:
+        """Sleeps on the public list with the claim right behind, in one write. A wait owns no job; what moves it leaves to the claim."""
+        holdings, call = lane.holdings, self._next()
+        want = max(1, self._slots.free // len(self._lanes))
+        lane.waiting = True
+
+        def answered(replies: list[Any] | None) -> None:
+            lane.waiting = False
+            self._read(lane, holdings, call, want, replies and replies[-1], (now, now + BLOCK + self._validity), waited=True)
+            landed()
+
+        lane.line.send([holdings.wait, holdings.claim(call, want, self._deadline(now + BLOCK))], answered, BLOCK + self._validity)
+
+    def _next(self) -> int:
+        self._calls += 1
+        return self._calls
+
+    def _deadline(self, now: float) -> int | str:
+        return int((now + self.ahead + self._validity) * 1000) if self.ahead else ""
+
+    def _read(self, lane: Lane, holdings: Holdings, call: int, want: int, reply: Any, span: tuple[float, float], *, waited: bool) -> None:  # noqa: PLR0913
+        """What an answer means. `span`: when the claim was sent, and from when on it is void."""
+        sent, void = span
+        current = lane.holdings is holdings
+        if isinstance(reply, list):
+            self._took(lane, holdings, call, want, reply, sent, waited=waited)
+        elif reply == b"FENCED":
+            if current and lane.live:
+                lane.fenced()
+        elif reply == b"PAUSED":
+            lane.more, lane.drained = False, True
+            lane.owed, lane.pause_until = True, clock.now() + PAUSED_AGAIN
+            lane.alive_at(sent)
+        elif current:
+            self._failed(lane, call, reply, void)
+
+    def _took(self, lane: Lane, holdings: Holdings, call: int, want: int, reply: list[Any], sent: float, *, waited: bool) -> None:  # noqa: PLR0913
+        server_ms, tag, bodies = reply
+        since = clock.now()
+        self.ahead = server_ms / 1000 - since
+        jobs = [Held(lane, holdings, call * 1000 + i, tag + i - 1, body, since) for i, body in enumerate(bodies, 1)]
+        for job in jobs:
+            job.waited = waited
+        if lane.holdings is not holdings:
+            self._give_back(jobs)  # claimed under an id that has been closed since
+            return
+        self._slots.ready.extend(jobs)
+        lane.alive_at(sent)
+        if tag == -1:
+            lane.owed = True  # it came too late and took nothing
+            return
+        lane.more = want > 0 and (len(bodies) == want or sum(map(len, bodies)) >= CLAIM_BYTES)
+        lane.drained = not bodies and want > 0
+
+    def _failed(self, lane: Lane, call: int, reply: Any, void: float) -> None:
+        lane.owed = True
+        if isinstance(reply, redis.exceptions.NoScriptError):
+            self._unknown()
+            return
+        lane.doubt(call, void)  # lost, or an error that may have come half-way
+        if isinstance(reply, Exception):
+            lane.pause_until = clock.now() + REFUSAL_PAUSE
+            log.warning("queue %s: the server refuses to hand out jobs (%s); trying again", lane.name, reply)
+
+
+def _turn(lane: Lane) -> float:
+    return -1.0 if lane.weight is None else lane.served

@@ -1,0 +1,31 @@
+"""The worker's clock and its timers.
+
+Time that a machine was suspended must count (a worker that slept may have been reclaimed), so it is the boot clock where there is one.
+"""
+
+import asyncio
+import logging
+import random
+import time
+from collections.abc import Awaitable, Callable
+
+log = logging.getLogger("chute.worker")
+
+if hasattr(time, "CLOCK_BOOTTIME"):
+
+    def now() -> float:
+        """Seconds of a clock that never jumps and counts suspension."""
+        return time.clock_gettime(time.CLOCK_BOOTTIME)
+else:
+    now = time.monotonic
+
+
+async def every(interval: float, step: Callable[[], Awaitable[None] | None], jitter: float = 0.1) -> None:
+    """Runs a step again and again, `interval` seconds apart less a random part, until it is cancelled. An error is logged, not the end."""
+    while True:
+        await asyncio.sleep(interval * random.uniform(1 - jitter, 1))  # noqa: S311 - spreads load, keeps no secret
+        try:
+            if (waiting := step()) is not None:
+                await waiting
+        except Exception:
+            log.exception("a periodic step failed; it is tried again")

@@ -1,0 +1,248 @@
+"""The worker's heart: one turn that never awaits. Replies and finished jobs poke it; it starts what is ready, sends what is due, and sleeps.
+
+Two round trips are kept in flight, each with every outcome since the last one and a claim for what there is room for. While none is in flight
+a single outcome leaves at once; under load batches form by themselves. The parts decide (`claim`, `slots`), run (`execute`) and store
+(`finish`); this file only lets them take turns.
+"""
+
+import asyncio
+import logging
+from collections import Counter
+from collections.abc import Callable
+from typing import Any
+
+from chute import store
+from chute.envelope import Refused
+from chute.line import Line
+from chute.outcome import Outcome, Released
+from chute.queue import Queue
+from chute.script import LOAD
+from chute.worker import clock, execute, finish
+from chute.worker.claim import Claims
+from chute.worker.execute import Desk, Executor, Opened
+from chute.worker.finish import Finisher
+from chute.worker.held import Held
+from chute.worker.lane import Lane
+from chute.worker.slots import Slots
+
+log = logging.getLogger("chute.worker")
+FLIGHTS = 2
+
+
+class Engine:
+    """Everything that one worker holds, and the turn that moves it."""
+
+    def __init__(self, queues: list[tuple[Queue, int | None]], concurrency: int, threads: int, timing: "Timing") -> None:
+        self.loop = asyncio.get_running_loop()
+        self.timing = timing
+        self.line = Line(queues[0][0].endpoint, self._line_changed)
+        self.lanes = [Lane(queue, weight, self.line.send, self.poke) for queue, weight in queues]
+        self.desks = {lane: Desk(lane.queue) for lane in self.lanes}
+        if all(desk.all_threaded for desk in self.desks.values()):
+            concurrency = min(concurrency, threads)  # a job that waits for a thread here would start elsewhere
+        self.slots = Slots(concurrency)
+        self.executor = Executor(threads)
+        self.finisher = Finisher(self._later, self.load)
+        self.claims = Claims(self.lanes, self.slots, timing.validity, self.give_back, self.load)
+        self.totals: Counter[str] = Counter()
+        """Outcomes by kind since the start."""
+        self.stopping = False
+        self.burst = False
+        self.ended = asyncio.Event()
+        self.full_since: float | None = None
+        self._flights = 0
+        self._poked = False
+        self._before = 0
+
+    def poke(self, *_: object) -> None:
+        """Something happened: take a turn soon."""
+        if not self._poked:
+            self._poked = True
+            self.loop.call_soon(self._turn)
+
+    def stop(self) -> None:
+        """Claims no more, gives back what has not started, ends when what runs has ended."""
+        self.stopping = True
+        self.poke()
+
+    def break_off(self) -> None:
+        """Gives back what still runs, uncharged."""
+        for held in list(self.slots.running):
+            held.broken_off = True
+            if held.runner and not held.runner.done():
+                held.runner.cancel()
+
+    def load(self) -> None:
+        """Makes the scripts known to the server."""
+        self.line.send(LOAD, self.poke)
+
+    def give_back(self, jobs: list[Held]) -> None:
+        """Releases jobs that have not started, youngest first, so that the oldest ends at the very front."""
+        self.slots.take_back(jobs)
+        for held in sorted(jobs, key=lambda each: each.lease, reverse=True):
+            self.finisher.add(held, Released())
+        self.poke()
+
+    def unblock(self) -> None:
+        """Ends the waits: a worker that is full or stopping keeps none open."""
+        clients = [lane.client for lane in self.lanes if lane.waiting and lane.client is not None]
+        if clients:
+            self.line.send([store.unblock(client) for client in clients], self.poke)
+
+    def _turn(self) -> None:
+        self._poked = False
+        now = clock.now()
+        self._identify()
+        self._start(now)
+        self._give_back_in_time()
+        self._send(now)
+        self._sleep(now)
+        if self.slots.full and self.full_since is None:
+            self.full_since = now
+            self.unblock()
+        elif not self.slots.full:
+            self.full_since = None
+        if self.burst and not self.stopping:
+            self._burst()
+        if self.stopping and self._all_quiet():
+            self.ended.set()
+
+    def _identify(self) -> None:
+        """A queue where this worker is unknown or was judged dead: what has not started goes back, and a new id is registered."""
+        for lane in self.lanes:
+            if not lane.live and self.line.up and not self.stopping:
+                self.give_back([held for held in [*self.slots.ready, *self.slots.parked] if held.lane is lane])
+                lane.register()
+
+    def _start(self, now: float) -> None:
+        slots, trusted = self.slots, now - self.timing.trust
+        while slots.parked and not slots.full and self.executor.thread_free and slots.parked[0].lane.proof > trusted:
+            self._run(slots.parked.popleft(), now)
+        while slots.ready and not slots.full and not self.stopping and slots.ready[0].lane.proof > trusted:
+            self._run(slots.ready.popleft(), now)
+
+    def _run(self, held: Held, now: float) -> None:
+        """Opens a job and starts it, or parks it while no thread is free, or refuses it."""
+        try:
+            opened = self.desks[held.lane].open(held)
+        except Refused as refused:
+            self._done(held, execute.refuse(held, refused))
+            return
+        except Exception as error:  # a converter of the user's may raise anything
+            log.exception("job in queue %s cannot be opened", held.lane.name)
+            self._done(held, execute.refuse(held, Refused("bad_arguments", execute.describe(error), held.job_id, held.task)))
+            return
+        if opened.threaded and not self.executor.thread_free:
+            self.slots.parked.append(held)
+            return
+        held.since, held.threaded = now, opened.threaded
+        timeout = opened.task.policy.timeout
+        held.deadline = None if timeout is None else now + timeout
+        self.slots.running.add(held)
+        held.runner = self.loop.create_task(self._execute(held, opened))
+
+    async def _execute(self, held: Held, opened: Opened) -> None:
+        result = await self.executor.run(held, opened)
+        self.slots.running.discard(held)
+        self._done(held, result)
+
+    def _done(self, held: Held, result: Outcome) -> None:
+        self.slots.done += 1
+        held.lane.drained = False
+        kind = type(result).__name__.lower()
+        held.lane.counts[kind] += 1
+        self.totals[kind] += 1
+        self.finisher.add(held, result)
+        self.poke()
+
+    def _give_back_in_time(self) -> None:
+        """What a stopping worker, or a full one that another queue's wait filled, will not start."""
+        slots = self.slots
+        if self.stopping and slots.unstarted:
+            self.give_back([*slots.ready, *slots.parked])
+        elif slots.full and len(self.lanes) > 1 and (waited := [held for held in slots.ready if held.waited]):
+            self.give_back(waited)
+
+    def _send(self, now: float) -> None:
+        while self.line.up and self._flights < FLIGHTS:
+            lane = None if self.stopping else self.claims.pick(self._flights, now)
+            waiting = len(self.finisher.waiting)
+            if not lane and not (waiting and (not self._flights or waiting >= self.slots.allowance // 4)):
+                return
+            self._fly(lane, now)
+
+    def _fly(self, lane: Lane | None, now: float) -> None:
+        """One round trip: every outcome since the last one, the length of the queues that nobody looks at, one claim."""
+        batches = self.finisher.batches()
+        peeks = [each for each in self.lanes if each is not lane and each.live and not each.more and not each.waiting]
+        commands = [finish.command(batch) for batch in batches] + [each.holdings.length for each in peeks]
+        claimed: Callable[[Any], None] | None = None
+        if lane:
+            command, claimed = self.claims.claim(lane, now)
+            commands.append(command)
+        before, self._before = self._before, self.slots.done
+        self._flights += 1
+
+        def landed(replies: list[Any] | None) -> None:
+            self._flights -= 1
+            for i, (_, records) in enumerate(batches):
+                self.finisher.answered(records, replies and replies[i])
+            for each, length in zip(peeks, replies[len(batches) :] if replies else (), strict=False):
+                each.more = each.more or (isinstance(length, int) and length > 0)
+            self.slots.adapt(self.slots.done - before)
+            if claimed:
+                claimed(replies and replies[-1])
+            self.poke()
+
+        self.line.send(commands, landed)
+
+    def _sleep(self, now: float) -> None:
+        """Waits on every queue from which nothing is to be had, while there is a free slot."""
+        if self.stopping or self.burst:
+            return
+        for lane in self.lanes:
+            idle = not (lane.more or lane.owed or lane.claiming or lane.waiting) and now >= lane.pause_until
+            if idle and lane.live and lane.client is not None and self.slots.free > 0 and not self.slots.parked:
+                self.claims.wait(lane, now, self.poke)
+
+    def _burst(self) -> None:
+        """Ends when every queue was found empty after the last job had ended."""
+        if self._flights or not self.slots.empty or self.finisher.waiting or self.finisher.unanswered:
+            return
+        if all(lane.live and lane.drained for lane in self.lanes):
+            self.stop()
+            return
+        for lane in self.lanes:
+            if lane.live and not lane.drained and not lane.owed:
+                lane.owed = True
+                self.poke()
+
+    def _all_quiet(self) -> bool:
+        nothing_waits = not any(lane.waiting for lane in self.lanes)
+        return self.slots.empty and not self.finisher.waiting and not self.finisher.unanswered and not self._flights and nothing_waits
+
+    def _line_changed(self, line: Line) -> None:
+        if line.up:
+            self.load()
+            for lane in self.lanes:
+                lane.line.open()
+        self.poke()
+
+    def _later(self, seconds: float, fn: Callable[[], None]) -> None:
+        def call() -> None:
+            fn()
+            self.poke()
+
+        self.loop.call_later(seconds, call)
+
+
+class Timing:
+    """The worker's intervals in seconds, all from the two that can be set."""
+
+    def __init__(self, beat: float, dead_after: float) -> None:
+        self.beat = beat
+        self.dead_after = dead_after
+        self.trust = dead_after / 2
+        """Without a sign from the server for longer, nothing new is started: others may be about to take over."""
+        self.validity = min(dead_after, 10.0)
+        """A claim is void at the server this long after it was sent."""

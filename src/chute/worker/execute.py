@@ -1,0 +1,219 @@
+"""Runs one job and says what came of it: open (decode, resolve), call, judge -> one Outcome. Never touches the server.
+
+Async tasks run on the loop, plain functions in a few threads. Whatever a handler raises is an outcome of its job alone.
+"""
+
+import asyncio
+import inspect
+import logging
+import random
+import traceback
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
+from typing import Any
+
+import msgspec
+
+from chute import envelope, outcome, policy
+from chute.context import Context, current
+from chute.envelope import Refused
+from chute.outcome import Outcome
+from chute.queue import Queue
+from chute.signature import to_plain
+from chute.task import Task
+from chute.worker.held import Held
+
+log = logging.getLogger("chute.worker")
+AnyTask = Task[..., Any, Any]
+_name = msgspec.json.Decoder(msgspec.defstruct("Name", [("task", str, "")], rename={"task": "@task"}))
+
+
+class Opened:
+    """A job that was decoded and whose task was found: ready to be called."""
+
+    __slots__ = ("args", "context", "kwargs", "task", "threaded")
+
+    def __init__(self, task: AnyTask, args: tuple[Any, ...], kwargs: dict[str, Any], context: Context, *, threaded: bool) -> None:  # noqa: PLR0913
+        self.task = task
+        self.context = context
+        self.args = args
+        self.kwargs = kwargs
+        self.threaded = threaded
+
+
+class Desk:
+    """The tasks of one queue, as the executor looks them up."""
+
+    def __init__(self, queue: Queue) -> None:
+        self._tasks: Mapping[str, AnyTask] = queue.tasks
+        self._default = queue.default or (next(iter(queue.tasks.values())) if len(queue.tasks) == 1 else None)
+        self._threaded = {name: not inspect.iscoroutinefunction(task.fn) for name, task in queue.tasks.items()}
+        self._queue = queue.name
+
+    @property
+    def all_threaded(self) -> bool:
+        """Whether no task of this queue is async."""
+        return all(self._threaded.values())
+
+    def open(self, held: Held) -> Opened:
+        """Decodes the job for the task that it names, or the default. Fills in what is known of the job; raises Refused."""
+        task = self._default
+        if task is None or len(self._tasks) > 1:
+            task = self._named(held.body)
+        try:
+            job = task.signature.decode(held.body)
+        except Refused as refused:
+            if refused.reason == "bad_arguments":
+                self._named(held.body)  # another task was meant?
+            raise
+        if job.task is not None and job.task != task.name:
+            task = self._named(held.body)
+            job = task.signature.decode(held.body)
+        held.job_id, held.task = job.job_id, task.name
+        held.attempt, held.deaths = job.attempt + 1, job.deaths
+        held.result_ttl = task.policy.result_ttl if job.result_ttl < 0 else job.result_ttl
+        args, kwargs = task.signature.arguments(job, held.body)
+        context = Context(held.job_id, self._queue, task.name, held.attempt, held.tag, job.headers)
+        return Opened(task, args, kwargs, context, threaded=self._threaded[task.name])
+
+    def _named(self, body: bytes) -> AnyTask:
+        """The task that the job names. Raises Refused: for what is wrong with the entry before its task matters, or `unknown_task`."""
+        envelope.check_bytes(body)
+        try:
+            name = _name.decode(body).task or (self._default.name if self._default else "")
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+            name = None
+        if (task := self._tasks.get(name or "")) is not None:
+            return task
+        job = envelope.check(body)
+        known = ", ".join(self._tasks) or "none"
+        said = f'no task "{name}"' if name else "no @task, and there is no default one"
+        raise Refused("unknown_task", f"queue {self._queue} has {said} (it has: {known})"[:1000], job.get("job_id", ""), str(name or ""))
+
+
+class Executor:
+    """Calls tasks. `threads` plain functions run at once."""
+
+    def __init__(self, threads: int) -> None:
+        self._pool = ThreadPoolExecutor(threads, thread_name_prefix="chute")
+        self._threads = threads
+        self._busy = 0
+
+    @property
+    def thread_free(self) -> bool:
+        """Whether a plain function would start at once."""
+        return self._busy < self._threads
+
+    async def run(self, held: Held, opened: Opened) -> Outcome:
+        """Runs the job to its outcome. Raises nothing but GeneratorExit (the loop ends under it)."""
+        current.set(opened.context)
+        try:
+            if opened.threaded:
+                value = await self._in_thread(opened)
+            else:
+                value = await opened.task.fn(*opened.args, **opened.kwargs)
+        except GeneratorExit:
+            raise
+        except BaseException as error:  # noqa: BLE001 - SystemExit of a handler must not end the worker
+            return judge(held, opened.task, error)
+        return outcome.complete(value, to_plain)
+
+    def close(self) -> bool:
+        """Lets the threads go; whether all are idle."""
+        self._pool.shutdown(wait=False, cancel_futures=True)
+        return self._busy == 0
+
+    async def _in_thread(self, opened: Opened) -> Any:
+        run: Callable[..., Any] = copy_context().run
+        self._busy += 1
+        work = asyncio.get_running_loop().run_in_executor(self._pool, lambda: run(_contained, opened))
+        work.add_done_callback(self._thread_done)
+        value, error = await asyncio.shield(work)
+        if error is not None:
+            raise error
+        return value
+
+    def _thread_done(self, work: "asyncio.Future[Any]") -> None:
+        self._busy -= 1
+        if not work.cancelled():
+            work.exception()
+
+
+def _contained(opened: Opened) -> tuple[Any, BaseException | None]:
+    """In the thread: the value or the error as a value, since a future takes no StopIteration and no thread should see SystemExit."""
+    try:
+        return opened.task.fn(*opened.args, **opened.kwargs), None
+    except BaseException as error:  # noqa: BLE001
+        return None, error
+
+
+def refuse(held: Held, refused: Refused) -> Outcome:
+    """The outcome of an entry that is no job for this queue."""
+    held.job_id, held.task, held.result_ttl = refused.job_id, outcome.cut(refused.task, 256), policy.Policy().result_ttl
+    text = outcome.cut(str(refused), outcome.MAX_ERROR)
+    log.warning("%s of queue %s was refused (%s): %s", held.job_id or "an entry", held.lane.name, refused.reason, text)
+    return outcome.Refused(refused.reason, text)
+
+
+def judge(held: Held, task: AnyTask, error: BaseException) -> Outcome:
+    """What a run that raised comes to: retry, snooze, failure, or release when the worker itself broke it off."""
+    if isinstance(error, asyncio.CancelledError):
+        if held.broken_off:
+            return outcome.Released()
+        if held.overdue:
+            late = TimeoutError(f"ran longer than {task.policy.timeout:g} s (the timeout of task {task.name})")
+            error = late.with_traceback(error.__traceback__)
+    text = describe(error)
+    match policy.judge(error, held.attempt, task.policy, random.random):
+        case policy.Again(delay, counted):
+            log.info("job %s of task %s will run again in %.3g s: %s", held.job_id or held.lease, task.name, delay, text)
+            return outcome.Again(round(delay * 1000), rewritten(held, attempt=held.attempt if counted else held.attempt - 1))
+        case policy.Stop(reason):
+            where = _place(error, task)
+            log.warning(
+                "job %s of task %s failed for good (%s, run %d): %s%s. Kept: chute dead list %s",
+                held.job_id or held.lease, task.name, reason, held.attempt, text, where, held.lane.name,
+            )  # fmt: skip
+            return outcome.Failed(reason, text, _trace(error))
+
+
+def rewritten(held: Held, attempt: int) -> str:
+    """The job's bytes for its next run. A job that was pushed without an id gets one now, so that its result can be kept."""
+    changes: dict[str, Any] = {}
+    if not held.job_id:
+        changes["job_id"] = envelope.new_job_id()
+    if attempt:
+        changes["attempt"] = min(attempt, envelope.MAX_COUNT)
+    return (envelope.rewrite(held.body, **changes) if changes else held.body).decode()
+
+
+def describe(error: BaseException) -> str:
+    """Type and message, for people and for the result hash. A message that cannot be had is not worth a worker."""
+    try:
+        text = str(error)
+    except Exception:  # noqa: BLE001
+        text = "(its message cannot be read)"
+    name = type(error).__name__
+    return outcome.cut(f"{name}: {text}" if text else name, outcome.MAX_ERROR)
+
+
+def _trace(error: BaseException) -> str:
+    """The traceback from the user's code on: the frames of this file are of no use to them."""
+    frames = error.__traceback__
+    while frames is not None and frames.tb_frame.f_code.co_filename in (__file__, asyncio.futures.__file__):
+        frames = frames.tb_next
+    try:
+        return outcome.cut("".join(traceback.format_exception(type(error), error, frames)), outcome.MAX_TRACEBACK)
+    except Exception:  # noqa: BLE001 - an exception that cannot be printed
+        return ""
+
+
+def _place(error: BaseException, task: AnyTask) -> str:
+    """Where in the user's code it was raised: " at app.py:12"."""
+    file = getattr(getattr(task.fn, "__code__", None), "co_filename", "")
+    line = 0
+    for frame, number in traceback.walk_tb(error.__traceback__):
+        if frame.f_code.co_filename == file:
+            line = number
+    return f" at {file.rsplit('/', 1)[-1]}:{line}" if line else ""

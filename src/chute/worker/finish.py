@@ -1,0 +1,141 @@
+"""running -> stored: outcomes become records, records go out in batches, answers say which lease is gone. Nothing is dropped unanswered.
+
+A record is a msgpack array of strings and small integers (what the server's Lua can read). A finish is idempotent, so a lost one is repeated.
+"""
+
+import hashlib
+import logging
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+import redis
+
+from chute import outcome
+from chute.outcome import Again, Completed, Failed, Outcome, Refused, Released, cut
+from chute.script import Command
+from chute.store import CHUNK, Holdings
+from chute.worker.held import Held
+
+log = logging.getLogger("chute.worker")
+KEPT_OF_REFUSED = 64 << 10
+REPEAT_AFTER = 0.5
+"""Seconds after which a finish that the server refused is sent again."""
+_pack = msgspec.msgpack.Encoder().encode
+
+
+class Record:
+    """One outcome, packed, with the job that it is of. `job_id` names the result it writes ("" = none)."""
+
+    __slots__ = ("held", "job_id", "packed")
+
+    def __init__(self, held: Held, job_id: str, packed: bytes) -> None:
+        self.held = held
+        self.job_id = job_id
+        self.packed = packed
+
+
+Batch = tuple[Holdings, list[Record]]
+
+
+class Finisher:
+    """Outcomes on their way to the server. `later(seconds, fn)` calls back, `unknown()` makes the scripts known again."""
+
+    def __init__(self, later: Callable[[float, Callable[[], None]], Any], unknown: Callable[[], None]) -> None:
+        self.waiting: list[Record] = []
+        self.unanswered = 0
+        self._later, self._unknown = later, unknown
+
+    def add(self, held: Held, result: Outcome) -> None:
+        """Takes an outcome."""
+        self.waiting.append(record(held, result))
+
+    def batches(self) -> list[Batch]:
+        """All that waits, by the identity that holds it, at most 1,000 in one command; from now on it is unanswered."""
+        parts: dict[Holdings, list[Record]] = {}
+        for each in self.waiting:
+            parts.setdefault(each.held.holdings, []).append(each)
+        self.unanswered += len(self.waiting)
+        self.waiting = []
+        return [(holdings, part[i : i + CHUNK]) for holdings, part in parts.items() for i in range(0, len(part), CHUNK)]
+
+    def answered(self, batch: list[Record], reply: Any) -> None:
+        """What became of a batch; `reply` is a letter for each record, an error, or None when it was lost."""
+        if isinstance(reply, bytes):
+            self.unanswered -= len(batch)
+            if reply.strip(b"1"):
+                self._look(batch, reply)
+            return
+        for each in batch:
+            each.held.repeated = True
+        if reply is None:
+            self._again(batch)
+        elif isinstance(reply, redis.exceptions.NoScriptError):
+            self._unknown()
+            self._again(batch)
+        else:
+            log.warning("the server refuses to store outcomes (%s); %d jobs keep their leases, trying again", reply, len(batch))
+            self._later(REPEAT_AFTER, lambda: self._again(batch))
+
+    def _again(self, batch: list[Record]) -> None:
+        self.unanswered -= len(batch)
+        self.waiting[:0] = batch
+
+    def _look(self, batch: list[Record], letters: bytes) -> None:
+        refused: list[Record] = []
+        for each, letter in zip(batch, letters, strict=True):
+            if letter == ord("E"):
+                refused.append(each)
+            elif letter == ord("0") and not each.held.repeated:
+                log.warning("job %s was taken over by another worker while it ran here; what it did here changes nothing", each.job_id)
+        if refused:
+            log.error("the server did not accept %d outcomes; their jobs keep their leases, trying again", len(refused))
+            self.unanswered += len(refused)
+            self._later(REPEAT_AFTER, lambda: self._again(refused))
+
+
+def command(batch: Batch) -> Command:
+    """The finish of one batch."""
+    holdings, records = batch
+    return holdings.finish([(each.job_id, each.packed) for each in records])
+
+
+def record(held: Held, result: Outcome) -> Record:
+    """The outcome as the finish script reads it. The order of arms is the order of frequency."""
+    match result:
+        case Completed(fields, error):
+            if not held.job_id or not held.result_ttl:
+                return Record(held, "", _pack(("drop", held.lease)))
+            more = ("@result_error", cut(error, outcome.MAX_ERROR)) if error else ()
+            head = ("result", held.lease, held.result_ttl, "status", "completed", "completed_at", outcome.now())
+            return Record(held, held.job_id, _pack((*head, *fields, *more, *_whose(held))))
+        case Again(delay, body):
+            return Record(held, "", _pack(("retry", held.lease, delay, body)))
+        case Released():
+            return Record(held, "", _pack(("release", held.lease)))
+        case Failed(reason, error, traceback):
+            letter = (*_letter(held, reason, error), "traceback", traceback)
+            return _ended(held, "fail", letter, reason, error, traceback)
+        case Refused(reason, error):
+            letter = _letter(held, reason, error)
+            if len(held.body) > KEPT_OF_REFUSED:
+                letter = (*letter, "length", str(len(held.body)), "sha256", hashlib.sha256(held.body).hexdigest())
+            return _ended(held, "refuse", letter, reason, error, "")
+
+
+def _ended(held: Held, kind: str, letter: tuple[str, ...], reason: str, error: str, traceback: str) -> Record:  # noqa: PLR0913
+    status = "expired" if reason == "expired" else "failed"
+    fields = ("status", status, "completed_at", outcome.now(), "error", error, "@reason", reason, "@traceback", traceback)
+    keeps = held.job_id if held.result_ttl else ""
+    return Record(held, keeps, _pack((kind, held.lease, max(1, held.result_ttl), letter, *fields, *_whose(held))))
+
+
+def _letter(held: Held, reason: str, error: str) -> tuple[str, ...]:
+    return (
+        "reason", reason, "error", error, "job_id", held.job_id, "task", held.task,
+        "attempt", str(held.attempt), "deaths", str(held.deaths), "worker", held.holdings.worker,
+    )  # fmt: skip
+
+
+def _whose(held: Held) -> tuple[str, ...]:
+    return ("@queue", held.lane.name, "@tag", str(held.tag))

@@ -1,0 +1,47 @@
+"""The end of a worker's life: closes its identities and gives back whatever they still hold, uncharged. Repeated until the server answers."""
+
+import asyncio
+import logging
+from typing import Any
+
+from chute.script import Command
+from chute.worker.engine import Engine
+from chute.worker.lane import Lane
+
+log = logging.getLogger("chute.worker")
+PATIENCE = 10.0
+"""Seconds that a leaving worker waits for a server that does not answer. What it held is then taken over by others."""
+
+
+async def leave(engine: Engine) -> int:
+    """Closes every queue's identity; how many jobs were given back that were still held (0 after a quiet end)."""
+    try:
+        async with asyncio.timeout(PATIENCE):
+            return sum([await _close(engine, lane) for lane in engine.lanes if lane.live])
+    except TimeoutError:
+        log.error("the server does not answer; what this worker still held will be taken over by others")
+        return 0
+
+
+async def _close(engine: Engine, lane: Lane) -> int:
+    """Once an identity is closed it can claim nothing more, so what its hash holds then is all there is, lost claims included."""
+    lane.live = False
+    await _answer(engine, lane.holdings.close)
+    given_back = 0
+    while leases := await _answer(engine, lane.holdings.bodies):
+        given_back += await _answer(engine, lane.holdings.reclaim(leases))
+    await _answer(engine, lane.holdings.reclaim({}))
+    return given_back
+
+
+async def _answer(engine: Engine, command: Command) -> Any:
+    """The answer, asked for until there is one that is no error."""
+    while True:
+        answer: asyncio.Future[list[Any] | None] = asyncio.get_running_loop().create_future()
+        engine.line.send([command], lambda replies, answer=answer: answer.done() or answer.set_result(replies))
+        replies = await answer
+        if replies and not isinstance(replies[0], Exception):
+            return replies[0]
+        if replies:
+            engine.load()
+        await asyncio.sleep(0.1)

@@ -1,0 +1,61 @@
+"""How much the worker holds and how much more it may claim: plain numbers and the decisions on them. Knows no server and no clock."""
+
+from collections import deque
+
+from chute.worker.held import Held
+
+MAX_PREFETCH = 4000
+
+
+class Slots:
+    """What is held and unstarted, what runs, what has been asked for. `concurrency` jobs run at once; `prefetch` more may wait in hand."""
+
+    def __init__(self, concurrency: int) -> None:
+        self.concurrency = concurrency
+        self.ready: deque[Held] = deque()
+        self.parked: deque[Held] = deque()
+        """Jobs for a thread while no thread is free."""
+        self.running: set[Held] = set()
+        self.asked = 0
+        self.prefetch = 0
+        self.done = 0
+
+    @property
+    def allowance(self) -> int:
+        """How many jobs may be in hand at once."""
+        return self.concurrency + self.prefetch
+
+    @property
+    def full(self) -> bool:
+        """Whether every slot runs a job."""
+        return len(self.running) >= self.concurrency
+
+    @property
+    def free(self) -> int:
+        """Slots that nothing in hand will fill."""
+        return self.concurrency - len(self.running) - len(self.ready) - len(self.parked) - self.asked
+
+    @property
+    def room(self) -> int:
+        """How many more jobs may be claimed. None while a job waits for a thread: what is claimed behind it would only wait too."""
+        return 0 if self.parked else self.free + self.prefetch
+
+    @property
+    def unstarted(self) -> int:
+        """Jobs in hand that have not started."""
+        return len(self.ready) + len(self.parked)
+
+    @property
+    def empty(self) -> bool:
+        """Whether nothing is in hand."""
+        return not (self.ready or self.parked or self.running)
+
+    def adapt(self, ran: int) -> None:
+        """After a round trip in which `ran` jobs ran: hold twice that, and let go slowly. So it grows with the round trip by itself."""
+        self.prefetch = min(MAX_PREFETCH, max(2 * ran, self.prefetch * 3 // 4))
+
+    def take_back(self, jobs: list[Held]) -> None:
+        """These are no longer in hand."""
+        gone = set(jobs)
+        self.ready = deque(job for job in self.ready if job not in gone)
+        self.parked = deque(job for job in self.parked if job not in gone)

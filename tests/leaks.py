@@ -1,0 +1,21 @@
+"""What may stay on a server after a clean stop of all workers, and what is a leak. Reads only."""
+
+import re
+
+import redis
+
+_QUEUE = r"\{queue:[A-Za-z0-9._-]{1,64}\}"
+_MAY_STAY = re.compile(rf"queues|queue:[A-Za-z0-9._-]{{1,64}}|(tags|cancelled|first|scheduled|dead|refused|cron):{_QUEUE}")
+"""What may stay for ever. Everything else has a TTL; `workers:{...}` may stay with the field `@paused` alone."""
+
+
+def leaks(client: redis.Redis, kinds: set[str]) -> list[str]:
+    """The keys on the server that have no TTL, may not stay and are of none of the kinds (the word before the first colon)."""
+    return sorted(
+        name
+        for key in client.scan_iter(count=1000)
+        if not _MAY_STAY.fullmatch(name := key.decode(errors="backslashreplace"))
+        and name.split(":")[0] not in kinds
+        and client.ttl(key) < 0
+        and not (name.startswith("workers:") and client.hkeys(key) == [b"@paused"])
+    )
