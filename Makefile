@@ -29,7 +29,7 @@ setup: .venv/.ready
 	 fi || { rm -rf .venv; echo "make setup: could not put uv into .venv (needs pip >= 22.3 or ensurepip beside $(PYTHON), and a package index)" >&2; exit 1; }
 
 .venv/.ready: pyproject.toml requirements.lock .venv/bin/uv
-	@.venv/bin/uv pip sync -q --python .venv/bin/python --require-hashes requirements.lock
+	@.venv/bin/uv pip sync -q --compile-bytecode --python .venv/bin/python --require-hashes requirements.lock
 	@.venv/bin/uv pip install -q --python .venv/bin/python --no-deps --editable .
 	@touch $@
 

@@ -1,6 +1,7 @@
 """Helpers for the tests of the embedded server: its users in other processes, and a look at what runs."""
 
 import contextlib
+import os
 import subprocess
 import sys
 from collections.abc import Generator
@@ -51,6 +52,16 @@ def gone(pid: int) -> bool:
         return stat(pid)[0] in "ZX"
     except (FileNotFoundError, ProcessLookupError):
         return True
+
+
+def openers(path: Path) -> set[int]:
+    """The other processes that have the file open; Linux only."""
+    found = set[int]()
+    for fd in Path("/proc").glob("[0-9]*/fd/*"):
+        with contextlib.suppress(OSError):  # it ended meanwhile, or is not ours to look at
+            if fd.readlink() == path:
+                found.add(int(fd.parts[2]))
+    return found - {os.getpid()}
 
 
 def starts() -> int:

@@ -63,7 +63,7 @@ def test_it_ends_when_nobody_has_come_for_a_while() -> None:
     left = time.monotonic()
     assert until(lambda: not server.socket_path().exists())
     assert time.monotonic() - left >= 0.5
-    assert until(lambda: "no client for 0.6 s" in server.log_path().read_text() and not server._locked(keeper.LOCK))
+    assert until(lambda: "no client for 0.6 s" in server.log_path().read_text() and not server._locked())
     with client(server.ensure()) as connected:
         assert connected.get("kept") == "yes"
 

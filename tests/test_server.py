@@ -9,13 +9,14 @@ import sys
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from chute import keeper, server, settings
 from chute.errors import ServerUnavailable
-from embedded import client, gone, keeper_pid, server_pid, starts, user
+from embedded import client, gone, keeper_pid, openers, server_pid, starts, user
 from servers import until
 
 
@@ -79,16 +80,16 @@ def test_stop_before_anything_was_started_leaves_no_trace(home: Path) -> None:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="finds the keeper in /proc")
-def test_stop_ends_one_server_and_not_the_next() -> None:
+def test_stop_ends_one_server_and_not_the_next(home: Path) -> None:
     for stops in range(1, 5):
         server.ensure()
         ended, its_keeper = server_pid(), keeper_pid()
         os.kill(its_keeper, signal.SIGSTOP)  # so that the next keeper is there before this one has left
         with ThreadPoolExecutor(2) as users:
             stopped = users.submit(server.stop)
-            assert until(lambda pid=ended: gone(pid))
+            assert until(partial(gone, ended))
             restarted = users.submit(server.ensure)
-            assert until(lambda: server._locked("start.lock"))
+            assert until(lambda: len(openers(home / keeper.LOCK)) == 2)
             os.kill(its_keeper, signal.SIGCONT)
             assert stopped.result()
             restarted.result()

@@ -107,7 +107,7 @@ def stop(timeout: float = 10) -> bool:
     """End the running server and its keeper, and wait until both are gone; what it holds is kept. False if there was none."""
     ended, run = False, ""
     give_up = time.monotonic() + timeout
-    while _locked(keeper.LOCK):
+    while _locked():
         left = give_up - time.monotonic()
         if left <= 0:
             raise ServerUnavailable(f"the embedded server did not end within {timeout:g} s: {_last_words()}")
@@ -208,11 +208,12 @@ def _holding(name: str, *, shared: bool = False) -> Generator[bool]:
         os.close(lock)
 
 
-def _locked(name: str) -> bool:
-    if not os.path.exists(settings.home() / name):
+def _locked() -> bool:
+    """Whether a keeper or a server is left, be it one that is coming or going."""
+    if not os.path.exists(settings.home() / keeper.LOCK):
         return False
     # Shared: two that only look are not in each other's way.
-    with _holding(name, shared=True) as free:
+    with _holding(keeper.LOCK, shared=True) as free:
         return not free
 
 

@@ -36,7 +36,7 @@ def test_the_table() -> None:
         " jobs     2   completed 2 · failed 0",
         " rate     20/s (each one a BM25 search over 1,234 passages; first start to last end)",
         " waited   p50 0.50 s · p99 0.50 s (all were queued at once)",
-        " unknown  1 questions share no word with any passage",
+        " unknown  1 of them share no word with any passage",
     ]
 
 
@@ -51,6 +51,7 @@ def test_samples_prefer_questions_and_spread_over_the_run() -> None:
     replies = [reply(f"Sentence {number}.") for number in range(9)] + [reply(f"Question {number}?") for number in range(9)] * 2
     assert [line for line in samples(replies) if line.startswith(" Q")] == [" Q  Question 0?", " Q  Question 3?", " Q  Question 6?"]
     assert samples([reply("only one.")]) == [" Q  only one.", ' A  a.md: "text"']
+    assert [line for line in samples([reply("one."), reply("two?")]) if line.startswith(" Q")] == [" Q  one.", " Q  two?"]
 
 
 @given(st.text())

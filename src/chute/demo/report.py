@@ -76,7 +76,7 @@ def table(summary: Summary, passages: int) -> list[str]:
     if summary.completed:
         rows.append(("waited", f"p50 {summary.wait_p50:.2f} s · p99 {summary.wait_p99:.2f} s (all were queued at once)"))
     if summary.unknown:
-        rows.append(("unknown", f"{summary.unknown:,} questions share no word with any passage"))
+        rows.append(("unknown", f"{summary.unknown:,} of them share no word with any passage"))
     return [f" {name:<8} {text}" for name, text in rows]
 
 
@@ -85,9 +85,10 @@ def samples(replies: Sequence[Reply], count: int = 3) -> list[str]:
     answered = {reply.question: reply.answer for reply in replies if reply.answer is not None and reply.answer.source}
     asking = [question for question in answered if question.endswith("?")]
     pool = asking if len(asking) >= count else list(answered)
-    chosen = [pool[place * len(pool) // count] for place in range(min(count, len(pool)))] if pool else []
+    count = min(count, len(pool))
     lines: list[str] = []
-    for question in chosen:
+    for place in range(count):
+        question = pool[place * len(pool) // count]
         answer = answered[question]
         lines += [f" Q  {shorten(question)}", f' A  {answer.source}: "{shorten(answer.answer)}"']
     return lines

@@ -6,7 +6,7 @@ It must never print a figure that does not come from the results.
 
 import math
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -146,7 +146,7 @@ def _wait(question: str, job: chute.Job[Answer], running: Stage) -> Reply:
 
 
 @contextmanager
-def _bar(total: int) -> Iterator[Progress]:
+def _bar(total: int) -> Generator[Progress]:
     """A bar on stderr, if that is a terminal. It goes when it is full: what remains is the line on stdout."""
     console = Console(stderr=True)
     columns = (TextColumn("answer  "), BarColumn(), MofNCompleteColumn(), TextColumn("jobs"))

@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -87,7 +87,7 @@ class Signals:
 
 
 @contextmanager
-def stage(signals: Signals) -> Iterator[Stage]:
+def stage(signals: Signals) -> Generator[Stage]:
     """Sets everything up, and takes it down again in the opposite order."""
     with ExitStack() as stack:
         # Between making a thing and noting how to unmake it there must be no interruption.
