@@ -116,7 +116,9 @@ class Ceiling:
         """One round trip."""
         pipeline = self.server.pipeline(transaction=False)
         if batch:
-            pipeline.execute_command(*self.finish.each([f"result:{job_id}" for _, job_id, _ in batch], [self.record(*each) for each in batch]))
+            pipeline.execute_command(
+                *self.finish.each([f"result:{job_id}" for _, job_id, _ in batch], [self.record(*each) for each in batch])
+            )
         if want:
             pipeline.execute_command(*self.claim(worker="w", call=call, want=min(want, 1000), bytes=8 << 20, deadline=""))
         replies = await pipeline.execute()
@@ -126,9 +128,7 @@ class Ceiling:
         """An outcome."""
         if self.options.no_results:
             return self.pack(("drop", lease))
-        return self.pack(
-            ("result", lease, 3600, "status", "completed", "answer", result["answer"], "completed_at", "2024-01-15T10:30:00Z")
-        )
+        return self.pack(("result", lease, 3600, "status", "completed", "answer", result["answer"], "completed_at", "2024-01-15T10:30:00Z"))
 
 
 async def main(options: argparse.Namespace) -> None:

@@ -27,7 +27,7 @@ import redis
 from chute import server as embedded
 
 HERE = Path(__file__).resolve().parent
-APP = '''
+APP = """
 import os, time
 import chute
 
@@ -45,7 +45,7 @@ async def answer(question: str) -> dict[str, str]:
         with open(os.environ["BENCH_OUT"], "w") as out:
             out.write(str((total - 1) / (time.perf_counter() - started)))
     return {"answer": "RAG is retrieval"}
-'''
+"""
 
 
 @contextmanager
@@ -100,7 +100,9 @@ def chute(url: str, options: argparse.Namespace) -> tuple[float, float, float]:
                     sys.exit("the worker did not drain the queue")
                 time.sleep(0.05)
             time.sleep(0.2)
-            memory = int(next(line for line in Path(f"/proc/{worker.pid}/status").read_text().splitlines() if "VmHWM" in line).split()[1]) / 1024
+            memory = (
+                int(next(line for line in Path(f"/proc/{worker.pid}/status").read_text().splitlines() if "VmHWM" in line).split()[1]) / 1024
+            )
         finally:
             worker.send_signal(signal.SIGTERM)
             worker.wait(20)

@@ -65,7 +65,7 @@ def left_behind() -> list[str]:
             line = (process / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace").strip()
         except OSError:  # it ended meanwhile, or is not ours to look at
             continue
-        if Path(home).name.startswith(_PREFIX) or f"/{_PREFIX}" in line:
+        if f"/{_PREFIX}" in f"{home} {line}":
             found.append(f"{process.name}: {line}")
     return found
 

@@ -1,6 +1,7 @@
 """The test servers themselves: they are clean, they find leaks, and they end with whoever started them."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -9,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from leaks import leaks
-from servers import Server, StartServer, binary, left_behind, send, until
+from servers import Server, StartServer, binary, left_behind, send, short_directory, until
 
 _STARTER = """
 import sys, time
@@ -103,10 +104,14 @@ def test_a_server_ends_when_its_starter_is_killed() -> None:
 
 @pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
 def test_a_process_left_behind_is_seen() -> None:
-    with Server("valkey") as server:
-        assert server.process is not None
-        assert [line for line in left_behind() if line.startswith(f"{server.process.pid}:")]
-    assert not [line for line in left_behind() if line.startswith(f"{server.process.pid}:")]
+    home = short_directory() / "home"
+    home.mkdir()
+    with subprocess.Popen(["cat"], stdin=subprocess.PIPE, cwd=home) as process:
+        shutil.rmtree(home.parent)
+        seen = [line for line in left_behind() if line.startswith(f"{process.pid}:")]
+        process.kill()
+    assert len(seen) == 1, "also where its directory is gone"
+    assert not [line for line in left_behind() if line.startswith(f"{process.pid}:")]
 
 
 def test_the_environment_names_no_server() -> None:

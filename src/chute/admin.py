@@ -118,7 +118,9 @@ def find(endpoint: Endpoint, name: str, entry: str) -> Letter | None:
 def requeue(endpoint: Endpoint, name: str, letter: Letter) -> bool:
     """Puts a letter back into its queue as if it had never run; False when it was gone. Raises ValueError for one that was cut."""
     if letter.cut:
-        raise ValueError(f"{letter.entry} cannot be requeued: only the first {len(letter.body):,} of {letter.fields['length']} bytes were kept")
+        raise ValueError(
+            f"{letter.entry} cannot be requeued: only the first {len(letter.body):,} of {letter.fields['length']} bytes were kept"
+        )
     try:
         body = envelope.rewrite(letter.body, attempt=None, deaths=None)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):

@@ -6,10 +6,10 @@ from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from typing import Any, Generic, TypeAlias, TypeVar
 
-from chute import envelope, policy
+from chute import duration, envelope
 from chute.connection import Endpoint, endpoint
+from chute.duration import Seconds
 from chute.keys import check_job_id
-from chute.policy import Seconds
 from chute.result import Job
 from chute.signature import Signature
 from chute.store import Confirm, Store, confirmable
@@ -30,7 +30,7 @@ class Options:
     confirm: Confirm = "memory"
 
 
-def options(  # noqa: PLR0913 - public options
+def options(
     job_id: str | None,
     delay: Seconds | None,
     at: datetime | None,
@@ -46,9 +46,9 @@ def options(  # noqa: PLR0913 - public options
     if confirm not in ("memory", "disk", "replica"):
         raise ValueError(f'confirm= is "memory", "disk" or "replica", not {confirm!r}')
     for name, value in (headers or {}).items():
-        if not isinstance(name, str) or not isinstance(value, str):  # pyright: ignore[reportUnnecessaryIsInstance]
+        if not isinstance(name, str) or not isinstance(value, str):
             raise TypeError(f"headers= maps text to text, not {name!r} to {value!r}")
-    ttl = None if result_ttl is None else policy.whole_seconds(result_ttl)
+    ttl = None if result_ttl is None else duration.whole_seconds(result_ttl)
     return Options(job_id, _due(delay, at), ttl, dict(headers or {}), confirm)
 
 
@@ -60,7 +60,7 @@ def _due(delay: Seconds | None, at: datetime | None) -> str:
         return str(max(0, round(at.astimezone(timezone.utc).timestamp() * 1000)))  # noqa: UP017 - UTC by its long name reads as well
     if delay is None:
         return ""
-    return f"+{round(policy.seconds(delay) * 1000)}" if policy.seconds(delay) else ""
+    return f"+{round(duration.seconds(delay) * 1000)}" if duration.seconds(delay) else ""
 
 
 class Call(Generic[J_co]):
@@ -106,8 +106,10 @@ class Call(Generic[J_co]):
 
 def seal_plain(job: Mapping[str, Any]) -> Sendable:
     """A job that names its own arguments, as any language pushes it; gets an id where it has none. Raises ValueError when it is no job."""
-    if not isinstance(job, Mapping):  # pyright: ignore[reportUnnecessaryIsInstance]
-        raise ValueError(f'a job is a dict such as {{"question": "What is RAG?"}}, not {type(job).__name__}. Nothing was sent')
+    if not isinstance(job, Mapping):
+        raise ValueError(  # noqa: TRY004 - one error for all that is no job
+            f'a job is a dict such as {{"question": "What is RAG?"}}, not {type(job).__name__}. Nothing was sent'
+        )
     complete = {**job} if "job_id" in job else {"job_id": envelope.new_job_id(), **job}
     body = envelope.encode(complete)
     try:
@@ -153,6 +155,6 @@ class Sender:
             await self.endpoint.arun(confirmable(confirm))
         await self.endpoint.arun(self.store.enqueue(jobs, confirm))
 
-    def job(self, job_id: str, returns: Any = Any, kept: bool = True) -> Job[Any]:  # noqa: FBT001
+    def job(self, job_id: str, returns: Any = Any, kept: bool = True) -> Job[Any]:
         """The handle of a job of this queue."""
         return Job(job_id, self.store.name, self.endpoint, returns, kept)

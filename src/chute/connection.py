@@ -103,7 +103,7 @@ class Endpoint:
             pool = self._loops.setdefault(loop, redis.asyncio.BlockingConnectionPool(**options))
         return pool
 
-    def take(self) -> redis.connection.ConnectionInterface:
+    def take(self) -> Any:
         """A connected connection out of the pool; give it back with `release`. Raises ServerUnavailable: nothing was sent."""
         try:
             return self.pool().get_connection()

@@ -9,7 +9,7 @@ class Context:
 
     __slots__ = ("_attempt", "_headers", "_job_id", "_queue", "_tag", "_task")
 
-    def __init__(self, job_id: str, queue: str, task: str, attempt: int, tag: int, headers: Mapping[str, str]) -> None:  # noqa: PLR0913
+    def __init__(self, job_id: str, queue: str, task: str, attempt: int, tag: int, headers: Mapping[str, str]) -> None:
         self._job_id = job_id
         self._queue = queue
         self._task = task
@@ -54,7 +54,7 @@ current: ContextVar[Context] = ContextVar("chute job")
 def context() -> Context:
     """The Context of the job that is running here: in a task, in what it calls, and in its thread. Raises RuntimeError outside of one.
 
-        log.info("run %d of %s", chute.context().attempt, chute.context().job_id)
+    log.info("run %d of %s", chute.context().attempt, chute.context().job_id)
     """
     try:
         return current.get()

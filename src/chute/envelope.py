@@ -45,7 +45,7 @@ class Head(msgspec.Struct, rename={name: f"@{name}" for name in ("task", "at", "
     attempt: Count = 0
     deaths: Count = 0
     expires: int = 0
-    headers: dict[str, str] = {}  # noqa: RUF012 - msgspec copies it for each instance
+    headers: dict[str, str] = {}
     result_ttl: int = -1
 
 

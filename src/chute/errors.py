@@ -3,7 +3,7 @@
 Every message says what happened, what was kept and what to do.
 """
 
-from datetime import timedelta
+from chute.duration import Seconds, seconds
 
 
 class ChuteError(Exception):
@@ -51,32 +51,32 @@ class ResultUnavailable(ChuteError):
     """The job has no readable result: it was not to be kept (`result_ttl=0`), or it could not be stored."""
 
 
-class Retry(Exception):  # noqa: N818 - a signal, not an error
+class Retry(Exception):
     """Raise it in a task: run this job again; counts as one of its retries. `after` seconds, else the task's backoff.
 
-        raise chute.Retry(after=30)
+    raise chute.Retry(after=30)
     """
 
-    def __init__(self, *, after: float | timedelta | None = None) -> None:
+    def __init__(self, *, after: Seconds | None = None) -> None:
         super().__init__("retry" if after is None else f"retry after {after}")
-        self.after = after
+        self.after = None if after is None else seconds(after)
 
 
-class Snooze(Exception):  # noqa: N818 - a signal, not an error
+class Snooze(Exception):
     """Raise it in a task: run this job again after `after` seconds, as if this run had not been.
 
-        raise chute.Snooze(60)
+    raise chute.Snooze(60)
     """
 
-    def __init__(self, after: float | timedelta) -> None:
+    def __init__(self, after: Seconds) -> None:
         super().__init__(f"snooze for {after}")
-        self.after = after
+        self.after = seconds(after)
 
 
-class GiveUp(Exception):  # noqa: N818 - a signal, not an error
+class GiveUp(Exception):
     """Raise it in a task: the job fails at once and will not be retried.
 
-        raise chute.GiveUp("no such account")
+    raise chute.GiveUp("no such account")
     """
 
     def __init__(self, reason: str) -> None:

@@ -15,7 +15,7 @@ _JOB_ID = re.compile(r"[\x21-\x7a\x7c\x7e]{1,256}")
 
 def check_queue_name(name: str) -> str:
     """Returns the name, or raises ValueError when it cannot be a queue's."""
-    if not isinstance(name, str) or not _QUEUE_NAME.fullmatch(name):  # pyright: ignore[reportUnnecessaryIsInstance]
+    if not isinstance(name, str) or not _QUEUE_NAME.fullmatch(name):
         raise ValueError(f"not a queue name: {name!r}. A name is 1 to 64 of the characters A-Z a-z 0-9 . _ -")
     return name
 
@@ -27,7 +27,7 @@ def is_job_id(job_id: str) -> bool:
 
 def check_job_id(job_id: str) -> str:
     """Returns the id, or raises ValueError when it cannot be a job's."""
-    if not isinstance(job_id, str) or not is_job_id(job_id):  # pyright: ignore[reportUnnecessaryIsInstance]
+    if not isinstance(job_id, str) or not is_job_id(job_id):
         raise ValueError(f"not a job id: {job_id!r}. An id is 1 to 256 printable ASCII characters without spaces or braces")
     return job_id
 

@@ -61,6 +61,17 @@ class Line:
         self._pending.append(_Exchange(len(packed), done, time.monotonic() + timeout))
         self._outbox.put_nowait(b"".join(packed))
 
+    async def ask(self, commands: Iterable[Command], timeout: float = TIMEOUT) -> list[Any] | None:
+        """As `send`, for who waits for the replies."""
+        answer: asyncio.Future[list[Any] | None] = asyncio.get_running_loop().create_future()
+
+        def done(replies: list[Any] | None) -> None:
+            if not answer.done():
+                answer.set_result(replies)
+
+        self.send(commands, done, timeout)
+        return await answer
+
     def check(self) -> None:
         """Gives up the connection when an answer is overdue. Called by whoever owns a timer."""
         if self._pending and self._pending[0].due < time.monotonic():
@@ -101,7 +112,7 @@ class Line:
             await connection.connect()
         connection.socket_timeout = None  # an answer's deadline is ours: one check for all of them
         if self._pushed:
-            connection._parser.set_invalidation_push_handler(self._push)  # noqa: SLF001 - redis-py has no public way
+            connection._parser.set_invalidation_push_handler(self._push)
         return connection
 
     async def _push(self, message: Any) -> None:

@@ -5,11 +5,12 @@ from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, ParamSpec, Protocol, TypeVar, overload
 
-from chute import policy
+from chute import duration
 from chute.call import Call, Sender, chunks, seal_plain
 from chute.connection import Endpoint
+from chute.duration import Seconds
 from chute.keys import check_job_id, check_queue_name
-from chute.policy import Exceptions, Policy, Seconds
+from chute.policy import Exceptions, Policy
 from chute.result import Job
 from chute.store import Confirm
 from chute.task import Task
@@ -44,7 +45,7 @@ class Queue:
     @overload
     def task(self, fn: Callable[P, R], /) -> Task[P, Job[R], R]: ...
     @overload
-    def task(  # noqa: PLR0913 - public options
+    def task(
         self,
         *,
         name: str | None = ...,
@@ -57,10 +58,9 @@ class Queue:
         timeout: Seconds | None = ...,
         result_ttl: Seconds = ...,
     ) -> "_Decorator": ...
-    def task(  # noqa: PLR0913 - public options
+    def task(
         self,
-        fn: Callable[..., Any] | None = None,
-        /,
+        fn: Any = None,
         *,
         name: str | None = None,
         default: bool = False,
@@ -81,16 +81,16 @@ class Queue:
         """
         if retries < 0 or isinstance(retries, bool):
             raise ValueError(f"retries= is 0 or more, not {retries!r}")
-        if timeout is not None and policy.seconds(timeout) == 0:
+        if timeout is not None and duration.seconds(timeout) == 0:
             raise ValueError("timeout= is more than 0 seconds, or None for no limit")
         how = Policy(
             retries,
-            policy.seconds(backoff),
-            policy.seconds(backoff_cap),
+            duration.seconds(backoff),
+            duration.seconds(backoff_cap),
             retry_on,
             give_up_on,
-            None if timeout is None else policy.seconds(timeout),
-            policy.whole_seconds(result_ttl),
+            None if timeout is None else duration.seconds(timeout),
+            duration.whole_seconds(result_ttl),
         )
         if fn is None:
             return lambda fn: self._register(fn, name, how, default)
@@ -155,7 +155,7 @@ class Queue:
         """The queue's server."""
         return self._sender.endpoint
 
-    def _register(self, fn: Callable[..., Any], name: str | None, how: Policy, default: bool) -> Task[..., Any, Any]:  # noqa: FBT001
+    def _register(self, fn: Callable[..., Any], name: str | None, how: Policy, default: bool) -> Task[..., Any, Any]:
         if not callable(fn):
             raise TypeError(f"a task is a function, not {type(fn).__name__}. Write @jobs.task above a def, or @jobs.task(retries=5)")
         task: Task[..., Any, Any] = Task(fn, name or getattr(fn, "__name__", "") or repr(fn), how, self._sender)

@@ -3,12 +3,13 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator, Iterable
+from contextlib import suppress
 from typing import Any, Generic, Literal, TypeAlias, TypeVar
 
 from chute import outcome, signature, store, waiting
 from chute.connection import Endpoint
+from chute.duration import Seconds, seconds
 from chute.errors import JobCancelled, JobExpired, JobFailed, ResultUnavailable
-from chute.policy import Seconds, seconds
 
 R = TypeVar("R")
 R_co = TypeVar("R_co", covariant=True)
@@ -18,11 +19,11 @@ Status: TypeAlias = Literal["pending", "running", "completed", "failed", "cancel
 class Job(Generic[R_co]):
     """One call of a task: in hand after `enqueue`, or anywhere else from its id, `task.job(job_id)`.
 
-        job = answer.enqueue("What is RAG?")
-        job.result(timeout=5)
+    job = answer.enqueue("What is RAG?")
+    job.result(timeout=5)
     """
 
-    def __init__(self, job_id: str, queue: str, endpoint: Endpoint, returns: Any = Any, kept: bool = True) -> None:  # noqa: PLR0913, FBT001
+    def __init__(self, job_id: str, queue: str, endpoint: Endpoint, returns: Any = Any, kept: bool = True) -> None:
         self._id = job_id
         self._queue = queue
         self._endpoint = endpoint
@@ -82,7 +83,9 @@ class Job(Generic[R_co]):
             case "expired":
                 raise JobExpired(f"job {self._id} was not started before its expiry")
             case _:
-                raise TimeoutError(f"job {self._id} has no result after {timeout} s. It goes on; ask again, or see: chute stats {self._queue}")
+                raise TimeoutError(
+                    f"job {self._id} has no result after {timeout} s. It goes on; ask again, or see: chute stats {self._queue}"
+                )
 
     def __repr__(self) -> str:
         return f"<chute.Job {self._id!r} in queue {self._queue!r}>"
@@ -90,10 +93,8 @@ class Job(Generic[R_co]):
 
 async def _end(job: Job[Any], timeout: Seconds | None) -> None:
     """Waits for the end, whatever it is."""
-    try:
+    with suppress(JobFailed, JobCancelled, JobExpired, ResultUnavailable):
         await job.aresult(timeout)
-    except (JobFailed, JobCancelled, JobExpired, ResultUnavailable):
-        pass
 
 
 def _status(fields: waiting.Hash) -> Status:
@@ -109,7 +110,7 @@ def _text(fields: waiting.Hash, name: bytes) -> str:
 async def gather(*jobs: Job[R], timeout: Seconds | None = None) -> list[R]:
     """The results of all jobs, in their order. Raises the first error of any; TimeoutError after `timeout` seconds.
 
-        answers = await chute.gather(*[await answer.aenqueue(q) for q in questions], timeout=60)
+    answers = await chute.gather(*[await answer.aenqueue(q) for q in questions], timeout=60)
     """
     waits = [asyncio.ensure_future(job.aresult(timeout)) for job in jobs]
     try:
@@ -122,8 +123,8 @@ async def gather(*jobs: Job[R], timeout: Seconds | None = None) -> list[R]:
 async def as_completed(jobs: Iterable[Job[R]], *, timeout: Seconds | None = None) -> AsyncIterator[Job[R]]:
     """The jobs as they end, however they end: `job.result()` then answers at once. Raises TimeoutError after `timeout` seconds.
 
-        async for job in chute.as_completed(jobs, timeout=60):
-            print(job.id, job.result())
+    async for job in chute.as_completed(jobs, timeout=60):
+        print(job.id, job.result())
     """
     waits = {asyncio.ensure_future(_end(job, timeout)): job for job in jobs}
     pending = set(waits)

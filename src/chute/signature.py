@@ -8,8 +8,9 @@ import difflib
 import inspect
 import typing
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from functools import partial
 from operator import attrgetter
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 import msgspec.inspect
@@ -31,7 +32,9 @@ class Signature:
         _check_function(fn, self._signature)
         hints = _hints(fn)
         parameters = [each for each in self._signature.parameters.values() if each.kind is not _Kind.VAR_KEYWORD]
-        self.more = next((hints.get(each.name, Any) for each in self._signature.parameters.values() if each.kind is _Kind.VAR_KEYWORD), None)
+        self.more = next(
+            (hints.get(each.name, Any) for each in self._signature.parameters.values() if each.kind is _Kind.VAR_KEYWORD), None
+        )
         self.names = tuple(each.name for each in parameters)
         self.returns = _result_type(hints.get("return", Any))
         places = [(each, _attribute(i, each.name)) for i, each in enumerate(parameters)]
@@ -95,7 +98,9 @@ class Signature:
         known = {name: value for name, value in job.items() if not name.startswith("@") or name in envelope.OURS}
         extra = [name for name in known if name not in self.names and name not in envelope.OURS]
         if extra and self.more is None:
-            raise self._bad(job, f"takes no {_quoted(extra)}{_meant(extra[0], self.names)} (it takes: {', '.join(self.names) or 'nothing'})")
+            raise self._bad(
+                job, f"takes no {_quoted(extra)}{_meant(extra[0], self.names)} (it takes: {', '.join(self.names) or 'nothing'})"
+            )
         for name in extra:
             del known[name]
         try:
@@ -151,10 +156,14 @@ def _struct(task: str, parameters: list[inspect.Parameter], types: list[Any]) ->
         if default is _Kind.empty:
             fields.append((attribute, kind))
         else:
-            fields.append((attribute, kind, msgspec.field(default_factory=lambda value=default: value)))
-    return msgspec.defstruct(
-        f"Job of {task}", fields, bases=(Head,), rename=rename, forbid_unknown_fields=True, kw_only=True
-    )
+            fields.append((attribute, kind, msgspec.field(default_factory=partial(_same, default))))
+    made = msgspec.defstruct(f"Job of {task}", fields, bases=(Head,), rename=rename, forbid_unknown_fields=True, kw_only=True)
+    return cast(type[Head], made)
+
+
+def _same(default: Any) -> Any:
+    """A parameter's default, shared by all calls as in Python itself."""
+    return default
 
 
 def _hints(fn: Callable[..., Any]) -> dict[str, Any]:

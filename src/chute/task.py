@@ -1,14 +1,14 @@
 """A task: a Python function that is registered on a queue. Called, it runs here; enqueued, it becomes a job."""
 
-import math
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any, Generic, ParamSpec, TypeVar, cast
 
 from chute import call
 from chute.call import Call, Options, Sender
+from chute.duration import Seconds
 from chute.keys import check_job_id
-from chute.policy import Policy, Seconds
+from chute.policy import Policy
 from chute.signature import Signature
 from chute.store import Confirm
 
@@ -20,13 +20,13 @@ D = TypeVar("D")
 class Task(Generic[P, J, D]):
     """A registered function. P are its parameters, J the handle that `enqueue` returns, D what a direct call returns.
 
-        job = answer.enqueue("What is RAG?")      # await answer.aenqueue(...) in asyncio code
-        answer("What is RAG?")                    # runs the function itself, here
+    job = answer.enqueue("What is RAG?")      # await answer.aenqueue(...) in asyncio code
+    answer("What is RAG?")                    # runs the function itself, here
     """
 
     name: str
 
-    def __init__(self, fn: Callable[P, D], name: str, policy: Policy, sender: Sender, options: Options | None = None) -> None:  # noqa: PLR0913
+    def __init__(self, fn: Callable[P, D], name: str, policy: Policy, sender: Sender, options: Options | None = None) -> None:
         self.name = name
         self.fn = fn
         self.policy = policy
@@ -62,7 +62,7 @@ class Task(Generic[P, J, D]):
         """A call that is bound but not sent: many of them go in one exchange with `queue.enqueue_many`. Raises TypeError as `enqueue` does."""
         return self._bind(args, kwargs)
 
-    def options(  # noqa: PLR0913 - public options
+    def options(
         self,
         *,
         job_id: str | None = None,
@@ -89,7 +89,7 @@ class Task(Generic[P, J, D]):
         return cast(J, self._sender.job(check_job_id(job_id), self.signature.returns))
 
     def _bind(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call[J]:
-        return Call(self.signature, self.signature.bind(args, kwargs), self._options, math.ceil(self.policy.result_ttl))
+        return Call(self.signature, self.signature.bind(args, kwargs), self._options, self.policy.result_ttl)
 
     def _job(self, bound: Call[J], job_id: str) -> J:
         return cast(J, self._sender.job(job_id, bound.returns, bound.kept))

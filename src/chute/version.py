@@ -1,20 +1,18 @@
 """Which servers Chute works with. Pure."""
 
-from collections.abc import Mapping
-
 from chute.errors import ServerUnavailable
 
 REDIS_FLOOR, VALKEY_FLOOR = (7, 0), (7, 2)
 
 
-def name_of(info: Mapping[str, str]) -> str:
+def name_of(info: dict[str, str]) -> str:
     """The server's name and version out of INFO: a Valkey also calls itself a Redis, of the version that it descends from."""
     if valkey := info.get("valkey_version"):
         return f"Valkey {valkey}"
     return f"Redis {info.get('redis_version', '(unknown version)')}"
 
 
-def check(info: Mapping[str, str]) -> None:
+def check(info: dict[str, str]) -> None:
     """Raises ServerUnavailable when the server is too old."""
     name, _, number = name_of(info).partition(" ")
     floor = VALKEY_FLOOR if name == "Valkey" else REDIS_FLOOR

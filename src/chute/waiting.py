@@ -7,6 +7,8 @@ while it waits; in asyncio code one connection per event loop serves every waiti
 import asyncio
 import time
 from collections.abc import Iterable
+from contextlib import suppress
+from functools import partial
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -42,10 +44,8 @@ def _watch(endpoint: Endpoint, job_id: str, deadline: float | None) -> Hash:
     try:
         fields = endpoint.exchange(held, store.watch_result(job_id))
         while not finished(fields) and _left(deadline) > 0:
-            try:
+            with suppress(redis.TimeoutError):
                 held.read_response(push_request=True, timeout=min(_left(deadline), REREAD), disconnect_on_error=False)
-            except redis.TimeoutError:
-                pass
             fields = endpoint.exchange(held, store.read_result(job_id))
         endpoint.exchange(held, store.unwatch())
         return fields
@@ -114,7 +114,7 @@ class Watch:
 
     def _read(self, job_ids: Iterable[str]) -> None:
         for job_id in job_ids:
-            self._line.send([store.fetch_result(job_id)], lambda replies, job_id=job_id: self._answered(job_id, replies))
+            self._line.send([store.fetch_result(job_id)], partial(self._answered, job_id))
 
     def _answered(self, job_id: str, replies: list[Any] | None) -> None:
         fields: Any = replies and replies[0]

@@ -27,7 +27,7 @@ def dead() -> None:
 @click.option("--limit", default=20, show_default=True, type=click.IntRange(min=1), help="At most so many.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object a line.")
 @url_option
-def list_(queue: str, reason: str | None, limit: int, as_json: bool) -> None:  # noqa: FBT001
+def list_(queue: str, reason: str | None, limit: int, as_json: bool) -> None:
     """List the dead letters of QUEUE, newest first."""
     endpoint = connection.endpoint()
     count = 0
@@ -46,7 +46,7 @@ def list_(queue: str, reason: str | None, limit: int, as_json: bool) -> None:  #
 @click.argument("entry")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @url_option
-def show(queue: str, entry: str, as_json: bool) -> None:  # noqa: FBT001
+def show(queue: str, entry: str, as_json: bool) -> None:
     """Show one dead letter of QUEUE whole: ENTRY is as listed, dead/... or refused/..."""
     letter = admin.find(connection.endpoint(), check_queue_name(queue), entry)
     if letter is None:
@@ -75,7 +75,7 @@ def _choice(command: Callable[..., None]) -> Callable[..., None]:
 
 @dead.command()
 @_choice
-def requeue(queue: str, entries: tuple[str, ...], job_id: str | None, reason: str | None, everything: bool) -> None:  # noqa: FBT001
+def requeue(queue: str, entries: tuple[str, ...], job_id: str | None, reason: str | None, everything: bool) -> None:
     """Put dead letters of QUEUE back into it, as if they had never run; their old results are deleted."""
     endpoint = connection.endpoint()
     letters = _chosen(endpoint, check_queue_name(queue), entries, (job_id, reason), everything=everything)
@@ -90,7 +90,7 @@ def requeue(queue: str, entries: tuple[str, ...], job_id: str | None, reason: st
 @dead.command()
 @_choice
 @click.option("--yes", is_flag=True, help="Do not ask.")
-def purge(queue: str, entries: tuple[str, ...], job_id: str | None, reason: str | None, everything: bool, yes: bool) -> None:  # noqa: FBT001, PLR0913
+def purge(queue: str, entries: tuple[str, ...], job_id: str | None, reason: str | None, everything: bool, yes: bool) -> None:
     """Delete dead letters of QUEUE for good."""
     endpoint = connection.endpoint()
     letters = _chosen(endpoint, check_queue_name(queue), entries, (job_id, reason), everything=everything)
@@ -102,7 +102,7 @@ def purge(queue: str, entries: tuple[str, ...], job_id: str | None, reason: str 
 @click.argument("queue")
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @url_option
-def clear(queue: str, yes: bool) -> None:  # noqa: FBT001
+def clear(queue: str, yes: bool) -> None:
     """Delete every job that is ready in QUEUE. What is scheduled or running stays."""
     store = Store(check_queue_name(queue))
     endpoint = connection.endpoint()
@@ -123,7 +123,7 @@ def _with_reason(endpoint: Endpoint, queue: str, reason: str | None) -> Iterator
     return (letter for letter in admin.letters(endpoint, queue) if reason is None or letter.fields.get("reason") == reason)
 
 
-def _chosen(  # noqa: PLR0913
+def _chosen(
     endpoint: Endpoint, queue: str, entries: tuple[str, ...], by: tuple[str | None, str | None], *, everything: bool
 ) -> list[Letter]:
     """The letters that were named, in exactly one way; exit 2 when none was, or two; exit 3 when one is not there."""

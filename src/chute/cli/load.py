@@ -19,7 +19,7 @@ class LoadError(click.ClickException):
 
     exit_code = 2
 
-    def show(self, file: object = None) -> None:  # noqa: ARG002
+    def show(self, file: object = None) -> None:
         """Says so as every other message does."""
         click.echo(f"chute: {self.message}", err=True)
 
@@ -31,7 +31,9 @@ def load(target: str) -> Chosen:
     chosen = [_queue(module, each) for each in attributes.split(",")] if colon and attributes else _all(module)
     for queue, _ in chosen:
         if not queue.tasks:
-            raise LoadError(f"queue {queue.name} in {name} has no task, so nothing could be run. A task is a function under @{_variable(module, queue)}.task")
+            raise LoadError(
+                f"queue {queue.name} in {name} has no task, so nothing could be run. A task is a function under @{_variable(module, queue)}.task"
+            )
     return chosen
 
 
@@ -47,7 +49,7 @@ def _import(name: str, target: str) -> ModuleType:
         raise LoadError(_broken(name, error)) from None
     except (KeyboardInterrupt, GeneratorExit):
         raise
-    except BaseException as error:  # noqa: BLE001 - a module may also call sys.exit
+    except BaseException as error:
         raise LoadError(_broken(name, error)) from None
 
 
@@ -60,7 +62,9 @@ def _no_module(name: str, target: str) -> str:
 
 
 def _broken(name: str, error: BaseException) -> str:
-    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if "importlib" not in frame.filename and frame.filename != __file__]
+    frames = [
+        frame for frame in traceback.extract_tb(error.__traceback__) if "importlib" not in frame.filename and frame.filename != __file__
+    ]
     where = f" at {Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else ""
     if isinstance(error, SyntaxError) and error.filename:
         where = f" at {Path(error.filename).name}:{error.lineno}"

@@ -19,7 +19,7 @@ NOT_THERE = 3
 @click.option("--wait", metavar="S", type=click.FloatRange(min=0), default=0.0, help="Wait up to S seconds for the job to end.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object, also for a job that failed.")
 @url_option
-def result(job_id: str, wait: float, as_json: bool) -> None:  # noqa: FBT001 - click passes options by name
+def result(job_id: str, wait: float, as_json: bool) -> None:
     """Print the result of job ID: a dict as "key: value" lines, anything else as JSON.
 
     Exit 0: completed; 1: failed, cancelled or expired; 3: not there, or not finished in time.
@@ -29,7 +29,10 @@ def result(job_id: str, wait: float, as_json: bool) -> None:  # noqa: FBT001 - c
     error = (fields.get(b"error") or fields.get(b"@result_error") or b"").decode(errors="replace")
     if not waiting.finished(fields):
         late = f" after {wait:g} s" if wait else ""
-        fail(f"job {job_id} has no result{late} (it is {status}: waiting, running, or not known). Wait for it: chute result {job_id} --wait 60", NOT_THERE)
+        fail(
+            f"job {job_id} has no result{late} (it is {status}: waiting, running, or not known). Wait for it: chute result {job_id} --wait 60",
+            NOT_THERE,
+        )
     value = None if status != "completed" or error else outcome.value_of(fields, Any, signature.from_plain)
     if as_json:
         done = fields.get(b"completed_at", b"").decode(errors="replace")

@@ -5,7 +5,8 @@ import threading
 
 import click
 
-from chute import connection, server as embedded, store, version
+from chute import connection, store, version
+from chute import server as embedded
 from chute.address import Address
 from chute.cli.common import say
 

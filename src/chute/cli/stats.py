@@ -15,7 +15,7 @@ from chute.store import Store
 @click.argument("queues", nargs=-1)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object a line.")
 @url_option
-def stats(queues: tuple[str, ...], as_json: bool) -> None:  # noqa: FBT001
+def stats(queues: tuple[str, ...], as_json: bool) -> None:
     """Show QUEUES (default: every queue that a worker has ever worked).
 
     depth: ready jobs (LLEN); running: leased; dead: dead letters, refused ones included; rate: jobs finished per second over the last minute;

@@ -28,7 +28,7 @@ REPORT_EVERY = 60.0
 @click.option("--log-level", default="info", show_default=True, type=click.Choice(["debug", "info", "warning", "error"]))
 @click.option("--log-format", default="text", show_default=True, type=click.Choice(["text", "json"]))
 @url_option
-def work(module: str, concurrency: int, threads: int, grace: float, burst: bool, log_level: str, log_format: str) -> None:  # noqa: FBT001, PLR0913
+def work(module: str, concurrency: int, threads: int, grace: float, burst: bool, log_level: str, log_format: str) -> None:
     """Run the tasks of MODULE's queues.
 
     ATTR is a Python name in MODULE that holds a chute.Queue (none: every queue in the module). critical,default=2,bulk=1 gives weights; a queue
@@ -83,7 +83,11 @@ class Report:
         if self._engine is not None:
             totals, seconds = self._engine.totals, time.monotonic() - self._started
             parts = [f"{totals['completed']:,} done"]
-            parts += [f"{totals[kind]:,} {word}" for kind, word in (("failed", "failed"), ("refused", "refused"), ("again", "retried")) if totals[kind]]
+            parts += [
+                f"{totals[kind]:,} {word}"
+                for kind, word in (("failed", "failed"), ("refused", "refused"), ("again", "retried"))
+                if totals[kind]
+            ]
             say(f"stopped after {seconds:.1f} s · {' · '.join(parts)} · everything else was given back")
 
     def _first_line(self) -> str:

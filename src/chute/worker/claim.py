@@ -26,7 +26,7 @@ PAUSED_AGAIN = 1.0
 class Claims:
     """The claims of one worker on all its queues."""
 
-    def __init__(  # noqa: PLR0913
+    def __init__(
         self, lanes: list[Lane], slots: Slots, validity: float, give_back: Callable[[list[Held]], None], unknown: Callable[[], None]
     ) -> None:
         self._lanes, self._slots, self._validity, self._give_back, self._unknown = lanes, slots, validity, give_back, unknown
@@ -45,7 +45,9 @@ class Claims:
         slots = self._slots
         enough = slots.room > 0 if not flying else slots.room >= max(1, slots.allowance // 2)
         able = [
-            lane for lane in self._lanes if lane.live and not lane.waiting and now >= lane.pause_until and (lane.owed or (lane.more and enough))
+            lane
+            for lane in self._lanes
+            if lane.live and not lane.waiting and now >= lane.pause_until and (lane.owed or (lane.more and enough))
         ]
         if not able:
             return None
@@ -92,7 +94,7 @@ class Claims:
     def _deadline(self, now: float) -> int | str:
         return int((now + self.ahead + self._validity) * 1000) if self.ahead else ""
 
-    def _read(self, lane: Lane, holdings: Holdings, call: int, want: int, reply: Any, span: tuple[float, float], *, waited: bool) -> None:  # noqa: PLR0913
+    def _read(self, lane: Lane, holdings: Holdings, call: int, want: int, reply: Any, span: tuple[float, float], *, waited: bool) -> None:
         """What an answer means. `span`: when the claim was sent, and from when on it is void."""
         sent, void = span
         current = lane.holdings is holdings
@@ -108,7 +110,7 @@ class Claims:
         elif current:
             self._failed(lane, call, reply, void)
 
-    def _took(self, lane: Lane, holdings: Holdings, call: int, want: int, reply: list[Any], sent: float, *, waited: bool) -> None:  # noqa: PLR0913
+    def _took(self, lane: Lane, holdings: Holdings, call: int, want: int, reply: list[Any], sent: float, *, waited: bool) -> None:
         server_ms, tag, bodies = reply
         since = clock.now()
         self.ahead = server_ms / 1000 - since

@@ -26,7 +26,15 @@ from chute.worker.held import Held
 
 log = logging.getLogger("chute.worker")
 AnyTask = Task[..., Any, Any]
-_name = msgspec.json.Decoder(msgspec.defstruct("Name", [("task", str, "")], rename={"task": "@task"}))
+
+
+class _Named(msgspec.Struct, rename={"task": "@task"}):
+    """Of a job, only which task it names."""
+
+    task: str = ""
+
+
+_named = msgspec.json.Decoder(_Named)
 
 
 class Opened:
@@ -34,7 +42,7 @@ class Opened:
 
     __slots__ = ("args", "context", "kwargs", "task", "threaded")
 
-    def __init__(self, task: AnyTask, args: tuple[Any, ...], kwargs: dict[str, Any], context: Context, *, threaded: bool) -> None:  # noqa: PLR0913
+    def __init__(self, task: AnyTask, args: tuple[Any, ...], kwargs: dict[str, Any], context: Context, *, threaded: bool) -> None:
         self.task = task
         self.context = context
         self.args = args
@@ -81,15 +89,15 @@ class Desk:
         """The task that the job names. Raises Refused: for what is wrong with the entry before its task matters, or `unknown_task`."""
         envelope.check_bytes(body)
         try:
-            name = _name.decode(body).task or (self._default.name if self._default else "")
+            name = _named.decode(body).task or (self._default.name if self._default else "")
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-            name = None
-        if (task := self._tasks.get(name or "")) is not None:
+            name = ""
+        if (task := self._tasks.get(name)) is not None:
             return task
         job = envelope.check(body)
         known = ", ".join(self._tasks) or "none"
         said = f'no task "{name}"' if name else "no @task, and there is no default one"
-        raise Refused("unknown_task", f"queue {self._queue} has {said} (it has: {known})"[:1000], job.get("job_id", ""), str(name or ""))
+        raise Refused("unknown_task", f"queue {self._queue} has {said} (it has: {known})"[:1000], job.get("job_id", ""), name)
 
 
 class Executor:
@@ -115,7 +123,7 @@ class Executor:
                 value = await opened.task.fn(*opened.args, **opened.kwargs)
         except GeneratorExit:
             raise
-        except BaseException as error:  # noqa: BLE001 - SystemExit of a handler must not end the worker
+        except BaseException as error:
             return judge(held, opened.task, error)
         return outcome.complete(value, to_plain)
 
@@ -144,7 +152,7 @@ def _contained(opened: Opened) -> tuple[Any, BaseException | None]:
     """In the thread: the value or the error as a value, since a future takes no StopIteration and no thread should see SystemExit."""
     try:
         return opened.task.fn(*opened.args, **opened.kwargs), None
-    except BaseException as error:  # noqa: BLE001
+    except BaseException as error:
         return None, error
 
 
@@ -192,7 +200,7 @@ def describe(error: BaseException) -> str:
     """Type and message, for people and for the result hash. A message that cannot be had is not worth a worker."""
     try:
         text = str(error)
-    except Exception:  # noqa: BLE001
+    except Exception:
         text = "(its message cannot be read)"
     name = type(error).__name__
     return outcome.cut(f"{name}: {text}" if text else name, outcome.MAX_ERROR)
@@ -205,7 +213,7 @@ def _trace(error: BaseException) -> str:
         frames = frames.tb_next
     try:
         return outcome.cut("".join(traceback.format_exception(type(error), error, frames)), outcome.MAX_TRACEBACK)
-    except Exception:  # noqa: BLE001 - an exception that cannot be printed
+    except Exception:
         return ""
 
 

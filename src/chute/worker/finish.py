@@ -123,7 +123,7 @@ def record(held: Held, result: Outcome) -> Record:
             return _ended(held, "refuse", letter, reason, error, "")
 
 
-def _ended(held: Held, kind: str, letter: tuple[str, ...], reason: str, error: str, traceback: str) -> Record:  # noqa: PLR0913
+def _ended(held: Held, kind: str, letter: tuple[str, ...], reason: str, error: str, traceback: str) -> Record:
     status = "expired" if reason == "expired" else "failed"
     fields = ("status", status, "completed_at", outcome.now(), "error", error, "@reason", reason, "@traceback", traceback)
     keeps = held.job_id if held.result_ttl else ""

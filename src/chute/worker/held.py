@@ -33,7 +33,7 @@ class Held:
         "waited",
     )
 
-    def __init__(self, lane: "Lane", holdings: Holdings, lease: int, tag: int, body: bytes, since: float) -> None:  # noqa: PLR0913
+    def __init__(self, lane: "Lane", holdings: Holdings, lease: int, tag: int, body: bytes, since: float) -> None:
         self.lane = lane
         self.holdings = holdings
         self.lease = lease

@@ -50,7 +50,7 @@ class Lane:
         """The last claim found nothing, and no job has ended since."""
         self.claiming = 0
         self.pause_until = 0.0
-        self.uncertain: dict[int, "Uncertain"] = {}
+        self.uncertain: dict[int, Uncertain] = {}
 
     def register(self) -> None:
         """Makes this identity known to the server."""

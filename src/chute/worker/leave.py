@@ -19,7 +19,7 @@ async def leave(engine: Engine) -> int:
         async with asyncio.timeout(PATIENCE):
             return sum([await _close(engine, lane) for lane in engine.lanes if lane.live])
     except TimeoutError:
-        log.error("the server does not answer; what this worker still held will be taken over by others")
+        log.warning("the server does not answer; what this worker still held will be taken over by others")
         return 0
 
 
@@ -37,9 +37,7 @@ async def _close(engine: Engine, lane: Lane) -> int:
 async def _answer(engine: Engine, command: Command) -> Any:
     """The answer, asked for until there is one that is no error."""
     while True:
-        answer: asyncio.Future[list[Any] | None] = asyncio.get_running_loop().create_future()
-        engine.line.send([command], lambda replies, answer=answer: answer.done() or answer.set_result(replies))
-        replies = await answer
+        replies = await engine.line.ask([command])
         if replies and not isinstance(replies[0], Exception):
             return replies[0]
         if replies:

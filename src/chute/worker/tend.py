@@ -6,6 +6,7 @@ Everything here is a short step that is repeated; nothing waits for an answer be
 import asyncio
 import logging
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import redis
@@ -95,14 +96,14 @@ class Tender:
         for lane in engine.lanes:
             if engine.line.up and engine.claims.ahead:
                 now_ms = int((clock.now() + engine.claims.ahead) * 1000)
-                engine.line.send(lane.holdings.trim(now_ms), lambda replies, lane=lane: _trimmed(lane, replies))
+                engine.line.send(lane.holdings.trim(now_ms), partial(_trimmed, lane))
 
     async def _promote(self, lane: Lane) -> None:
         """Moves due jobs into the queue, at the sooner of the next one's time and a quarter of a second."""
         pause = 0.0
         while True:
             await asyncio.sleep(pause)
-            replies = await self._ask(lane)
+            replies = await self._engine.line.ask([lane.holdings.promote])
             pause = LONGEST_PROMOTE_PAUSE
             if replies and isinstance(replies[0], list):
                 moved, left_ms = replies[0]
@@ -112,11 +113,6 @@ class Tender:
                     self._engine.poke()
             elif replies and isinstance(replies[0], redis.exceptions.NoScriptError):
                 self._engine.load()
-
-    async def _ask(self, lane: Lane) -> list[Any] | None:
-        answer: asyncio.Future[list[Any] | None] = asyncio.get_running_loop().create_future()
-        self._engine.line.send([lane.holdings.promote], lambda replies: answer.done() or answer.set_result(replies))
-        return await answer
 
     def _overdue(self, held: Held) -> None:
         held.overdue = True
