@@ -81,13 +81,13 @@ def complete(value: Any, hook: Any = None) -> Completed:
 def fields_of(value: Any, hook: Any = None) -> Fields:
     """The hash fields of a value, or Unstorable."""
     try:
-        if is_dataclass(value) or isinstance(value, msgspec.Struct) or hasattr(value, "model_dump"):
+        if type(value) is not dict and (is_dataclass(value) or isinstance(value, msgspec.Struct) or hasattr(value, "model_dump")):
             value = msgspec.to_builtins(value, enc_hook=hook)
         if type(value) is dict and 0 < len(value) <= MAX_FIELDS and all(map(_is_field, value)):
             fields = _spread(value, hook)
         else:
             fields = ["@value", _json(value, hook)]
-    except (TypeError, ValueError, OverflowError, RecursionError) as error:
+    except Exception as error:  # a model's own code may raise anything
         raise Unstorable(f"the result cannot be written as JSON: {error}"[:MAX_ERROR]) from None
     size = sum([len(field) if field.isascii() else _length(field) for field in fields])
     if size > MAX_RESULT:

@@ -33,7 +33,7 @@ def chute(
 ) -> subprocess.CompletedProcess[str]:
     """Runs `chute WORDS --url URL` to its end, without a terminal."""
     where = [] if url is None else ["--url", url]
-    done = subprocess.run(  # noqa: S603 - our own command
+    done = subprocess.run(
         [*COMMAND, *words, *where], input=stdin, capture_output=True, cwd=cwd, env=environment(**env), timeout=timeout, check=False
     )
     return subprocess.CompletedProcess(done.args, done.returncode, done.stdout.decode(), done.stderr.decode())
@@ -52,7 +52,7 @@ class Work:
         self._out, self._err = self._home / "out", self._home / "err"
         where = [] if url is None else ["--url", url]
         with self._out.open("wb") as out, self._err.open("wb") as err:
-            self.process = subprocess.Popen(  # noqa: S603 - our own command
+            self.process = subprocess.Popen(
                 [*COMMAND, "work", target, *where, *options],
                 stdin=subprocess.DEVNULL,
                 stdout=out,
@@ -99,7 +99,9 @@ class Work:
 
     def ready(self, client: redis.Redis, *queues: str) -> Self:
         """Returns once it is a registered worker of all the queues."""
-        assert until(lambda: self.process.poll() is not None or all(client.hlen(f"workers:{{queue:{name}}}") for name in queues), 15), self.stderr
+        assert until(lambda: self.process.poll() is not None or all(client.hlen(f"workers:{{queue:{name}}}") for name in queues), 15), (
+            self.stderr
+        )
         assert self.process.poll() is None, self.stderr
         return self
 

@@ -40,7 +40,7 @@ def cli(server: Server, *words: str) -> str:
     if shutil.which("redis-cli") is None and os.environ.get("CHUTE_REQUIRE_REDIS") != "1":
         pytest.skip("no redis-cli in PATH (CHUTE_REQUIRE_REDIS=1 makes this a failure)")
     command = ["redis-cli", "-s", server.socket, *words]
-    return subprocess.run(command, capture_output=True, text=True, check=True, timeout=10).stdout.rstrip("\n")  # noqa: S603 - our own words
+    return subprocess.run(command, capture_output=True, text=True, check=True, timeout=10).stdout.rstrip("\n")
 
 
 def speak(server: Server, *command: str) -> bytes:
@@ -125,7 +125,7 @@ def test_a_failure_is_readable_by_anyone(stage: Stage) -> None:
 
 def test_a_foreign_consumer_takes_what_enqueue_put_in(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CHUTE_URL", server.url)
-    from contract.tasks import answer  # noqa: PLC0415 - beside its use
+    from contract.tasks import answer
 
     first = answer.enqueue("one")
     second = answer.options(headers={"trace": "t-1"}).enqueue("two")
@@ -176,7 +176,5 @@ def test_a_program_without_this_package_can_ask(stage: Stage) -> None:
         "assert 'chute' not in sys.modules\n"
         "print(found['status'], found['answer'])\n"
     )
-    done = subprocess.run(  # noqa: S603 - our own program
-        [sys.executable, "-c", program, stage.server.socket], capture_output=True, text=True, timeout=20, check=False
-    )
+    done = subprocess.run([sys.executable, "-c", program, stage.server.socket], capture_output=True, text=True, timeout=20, check=False)
     assert (done.stdout, done.stderr) == ("completed Answer to: Who?\n", "")

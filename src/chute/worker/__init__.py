@@ -130,7 +130,7 @@ class Worker:
         if not engine.stopping:
             self.stop()
         try:
-            async with asyncio.timeout(self.grace + 1):
+            async with asyncio.timeout(self.grace + 2):
                 await engine.ended.wait()
         except TimeoutError:
             pass  # a thread that cannot be stopped, or a server that is gone: what is held is given back below

@@ -27,6 +27,8 @@ from chute.worker.slots import Slots
 
 log = logging.getLogger("chute.worker")
 FLIGHTS = 2
+BREAK_OFF = 0.5
+"""Seconds that a cancelled job gets to clean up."""
 
 
 class Engine:
@@ -66,11 +68,12 @@ class Engine:
         self.poke()
 
     def break_off(self) -> None:
-        """Gives back what still runs, uncharged."""
+        """Gives back what still runs, uncharged. What cannot be cancelled (a thread) does not hold up the end: leaving gives it back."""
         for held in list(self.slots.running):
             held.broken_off = True
             if held.runner and not held.runner.done():
                 held.runner.cancel()
+        self.loop.call_later(BREAK_OFF, self.ended.set)
 
     def load(self) -> None:
         """Makes the scripts known to the server."""

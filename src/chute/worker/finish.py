@@ -47,8 +47,12 @@ class Finisher:
         self._later, self._unknown = later, unknown
 
     def add(self, held: Held, result: Outcome) -> None:
-        """Takes an outcome."""
-        self.waiting.append(record(held, result))
+        """Takes an outcome. One that cannot be written becomes a failure that can: a lease must not be left without an end."""
+        try:
+            self.waiting.append(record(held, result))
+        except Exception as error:
+            log.exception("the outcome of job %s cannot be written", held.job_id)
+            self.waiting.append(record(held, Failed("failed", cut(f"its outcome cannot be written: {error!r}", outcome.MAX_ERROR))))
 
     def batches(self) -> list[Batch]:
         """All that waits, by the identity that holds it, at most 1,000 in one command; from now on it is unanswered."""

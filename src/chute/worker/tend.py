@@ -11,6 +11,7 @@ from typing import Any
 
 import redis
 
+from chute.store import CHUNK
 from chute.worker import clock
 from chute.worker.engine import Engine
 from chute.worker.held import Held
@@ -142,7 +143,7 @@ class Tender:
 
     def _looked(self, lane: Lane, leases: list[int], sent: float) -> None:
         """Takes up what is held here and not known here. A claim is forgotten once a look that was sent after its deadline was answered."""
-        hidden = [lease for lease in leases if (doubt := _doubt(lane, lease)) and lease not in doubt.adopted]
+        hidden = [lease for lease in leases if (doubt := _doubt(lane, lease)) and lease not in doubt.adopted][:CHUNK]
         settled = [call for call, doubt in lane.uncertain.items() if sent > doubt.void]
         if not hidden:
             for call in settled:

@@ -1,0 +1,216 @@
+"""Whatever is pushed, no worker stops, the neighbours are unharmed, and the bytes are kept with a reason. One worker takes it all."""
+
+import hashlib
+import json
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import pytest
+import redis
+
+from contract.corpus import CORPUS, DECIMALS, INTEGERS, Case, job
+from contract.helpers import Work, chute, letters, lines, push, result, working
+from servers import Server, until
+
+KEPT = 64 << 10
+CASES = [pytest.param(case, id=f"{group}: {case.name}") for group, cases in CORPUS.items() for case in cases]
+
+
+@dataclass
+class Stage:
+    server: Server
+    work: Work
+    client: redis.Redis
+    pid: int
+
+
+@pytest.fixture(scope="module")
+def stage() -> Iterator[Stage]:
+    """One server and one worker for the whole corpus."""
+    with Server("valkey") as server, working(server, "tasks", "jobs", "alone") as work:
+        yield Stage(server, work, server.client(), work.process.pid)
+
+
+@pytest.fixture(autouse=True)
+def _clean(stage: Stage) -> None:
+    """Each case starts without the last one's results and dead letters."""
+    names = [key for pattern in ("result:*", "refused:*", "dead:*") for key in stage.client.keys(pattern)]
+    if names:
+        stage.client.delete(*names)
+
+
+def kept_as_listed(client: redis.Redis, case: Case) -> None:
+    """Exactly one dead letter, with its reason and its bytes; a result exactly where a waiter can be told."""
+    assert until(lambda: client.xlen("refused:{queue:jobs}") > 0, 5), "nothing was refused"
+    (letter,) = letters(client, "refused", "jobs")
+    assert letter["reason"].decode() == case.reason
+    assert letter["body"] == case.body[:KEPT]
+    if len(case.body) > KEPT:
+        assert int(letter["length"]) == len(case.body)
+        assert letter["sha256"].decode() == hashlib.sha256(case.body).hexdigest()
+    assert client.xlen("dead:{queue:jobs}") == 0
+    if case.told:
+        fields = result(client, case.told, 2)
+        assert (fields["status"], fields["@reason"]) == ("failed", case.reason)
+        assert 0 < len(fields["error"].encode()) <= 8 << 10
+
+
+def told(client: redis.Redis) -> set[str]:
+    return {key.decode().removeprefix("result:") for key in client.keys("result:*")}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_alone_and_in_the_middle_of_a_good_batch(stage: Stage, case: Case) -> None:
+    client = stage.client
+    push(client, "jobs", case.body)
+    if case.reason:
+        kept_as_listed(client, case)
+        assert told(client) == ({case.told} if case.told else set())
+    else:
+        assert until(lambda: bool(told(client)), 5), "it did not run"
+        assert result(client, told(client).pop())["status"] == "completed"
+    _clean_again(client)
+    good = [job(f"good-{n}") for n in range(49)]
+    push(client, "jobs", *good[:25], case.body, *good[25:])
+    for n in range(49):
+        assert result(client, f"good-{n}")["status"] == "completed"
+    if case.reason:
+        kept_as_listed(client, case)
+        assert told(client) - {f"good-{n}" for n in range(49)} == ({case.told} if case.told else set())
+    else:
+        assert until(lambda: len(told(client)) == 50, 5)
+        assert client.xlen("refused:{queue:jobs}") == 0
+    assert stage.work.process.poll() is None
+    assert stage.pid == stage.work.process.pid
+
+
+def _clean_again(client: redis.Redis) -> None:
+    names = [*client.keys("result:*"), *client.keys("refused:*")]
+    client.delete(*names)
+
+
+def test_the_text_that_arrives_is_the_text_that_was_pushed(stage: Stage) -> None:
+    for case in CORPUS["texts"]:
+        push(stage.client, "jobs", case.body)
+        sent = json.loads(case.body)
+        assert result(stage.client, sent["job_id"])["answer"] == f"Answer to: {sent['question']}"
+
+
+def test_of_a_repeated_key_the_last_counts(stage: Stage) -> None:
+    push(stage.client, "jobs", b'{"job_id":"a-first","question":"one","question":"two","job_id":"a-last"}')
+    assert result(stage.client, "a-last")["answer"] == "Answer to: two"
+    assert told(stage.client) == {"a-last"}
+
+
+def test_an_id_that_another_job_has_is_another_delivery(stage: Stage) -> None:
+    push(stage.client, "jobs", job("twin", question="one"))
+    first = result(stage.client, "twin")
+    push(stage.client, "jobs", job("twin", question="two"))
+    assert until(lambda: stage.client.hget("result:twin", "answer") == b"Answer to: two")
+    assert int(result(stage.client, "twin")["@tag"]) > int(first["@tag"])
+
+
+def outcome_of(client: redis.Redis, number: str) -> str:
+    """The JSON of a number that a task got and gave back; "" when it was refused."""
+    push(client, "alone", b'{"job_id":"number","value":' + number.encode() + b"}")
+    assert until(lambda: client.exists("result:number") == 1 or client.xlen("refused:{queue:alone}") == 1, 5)
+    fields = client.hgetall("result:number")
+    client.delete("result:number", "refused:{queue:alone}")
+    return fields.get(b"value", b"").decode() if fields.get(b"status") == b"completed" else ""
+
+
+@pytest.mark.parametrize("number", INTEGERS, ids=lambda number: number[:25])
+def test_integers_are_exact_or_refused(stage: Stage, number: str) -> None:
+    given = outcome_of(stage.client, number)
+    assert given == "" or int(given) == int(number)
+    if abs(int(number)) < 1 << 63:
+        assert given, "every language has integers of 64 bits"
+
+
+@pytest.mark.parametrize("number", DECIMALS, ids=lambda number: number[:25])
+def test_decimals_are_the_nearest_double(stage: Stage, number: str) -> None:
+    given = outcome_of(stage.client, number)
+    assert repr(float(given)) == repr(float(number))
+
+
+def test_the_whole_corpus_at_once(stage: Stage) -> None:
+    """Everything in one command: refused and run entry by entry, and the worker is as it was."""
+    cases = [case for cases in CORPUS.values() for case in cases if len(case.body) < KEPT]
+    push(stage.client, "jobs", *[case.body for case in cases])
+    refused = [case for case in cases if case.reason]
+    assert until(lambda: stage.client.xlen("refused:{queue:jobs}") >= len(refused), 5)
+    found = sorted((letter["body"], letter["reason"].decode()) for letter in letters(stage.client, "refused", "jobs"))
+    assert found == sorted((case.body, case.reason) for case in refused)
+    push(stage.client, "jobs", job("still-here"))
+    assert result(stage.client, "still-here")["status"] == "completed"
+    assert stage.client.llen("queue:jobs") == 0
+
+
+def test_ten_thousand_entries_of_one_byte_leave_a_bounded_pile(stage: Stage) -> None:
+    push(stage.client, "jobs", {"job_id": "real", "@task": "boom", "word": "a real failure"})
+    result(stage.client, "real")
+    push(stage.client, "jobs", *[b"x"] * 10_000)
+    push(stage.client, "jobs", job("behind-them"))
+    result(stage.client, "behind-them", 20)
+    assert until(lambda: stage.client.llen("queue:jobs") == 0)
+    assert until(lambda: stage.client.xlen("refused:{queue:jobs}") <= 1_200)
+    assert [letter["job_id"] for letter in letters(stage.client, "dead", "jobs")] == [b"real"]
+
+
+def test_the_logs_hold_one_line_an_event_and_no_control_byte(stage: Stage) -> None:
+    """Reads what all tests before it on this worker have written."""
+    push(
+        stage.client,
+        "jobs",
+        b'{"job_id":"\\u001b[2J\\r\\nforged","question":"?"}',
+        b"\x1b[31m\x07not json",
+        job("log", **{"@task": "a\nb\x1b[0m"}),
+    )
+    push(stage.client, "jobs", *[case.body for case in CORPUS["arguments"]], *[case.body for case in CORPUS["task"]])
+    push(stage.client, "jobs", {"job_id": "log-boom", "@task": "boom", "word": "two\nlines \x1b[2J"})
+    result(stage.client, "log-boom")
+    assert until(lambda: "log-boom" in stage.work.stderr)
+    log = stage.work.stderr
+    assert not [line for line in log.splitlines() if len(line.encode()) > 2_000]
+    assert not [character for character in log if ord(character) < 32 and character != "\n"]
+    assert not [line for line in log.splitlines() if line.startswith(("forged", "lines"))]
+
+
+def test_what_was_refused_can_be_read_with_the_command(stage: Stage) -> None:
+    push(stage.client, "jobs", b"\xff\xfe not text", b"null", b" " * (1 << 21))
+    assert until(lambda: stage.client.xlen("refused:{queue:jobs}") == 3)
+    done = chute("dead", "list", "jobs", "--json", url=stage.server.url)
+    large, null, binary = lines(done.stdout)
+    assert [each["reason"] for each in (large, null, binary)] == ["too_large", "bad_shape", "bad_utf8"]
+    assert null["job"] == "null"
+    assert binary["job_base64"] == "//4gbm90IHRleHQ="
+    assert "job" not in binary
+    shown = chute("dead", "show", "jobs", large["entry"], url=stage.server.url)
+    assert shown.returncode == 0
+    refused = chute("dead", "requeue", "jobs", large["entry"], url=stage.server.url)
+    assert refused.returncode == 2
+    assert stage.client.xlen("refused:{queue:jobs}") == 3
+
+
+def test_nothing_is_imported_or_opened_or_run() -> None:
+    with Server("valkey") as server, working(server, "watched", "watched"), server.new_client() as client:
+        push(client, "watched", {"job_id": "start", "@task": "watch", "on": True})
+        result(client, "start")
+        names = [case for group in ("json", "utf8", "shape", "job_id", "task", "arguments", "fields") for case in CORPUS[group]]
+        push(client, "watched", *[case.body for case in names])
+        assert until(lambda: client.xlen("refused:{queue:watched}") >= len([case for case in names if case.reason]), 5)
+        push(client, "watched", {"job_id": "stop", "@task": "watch", "on": False})
+        assert json.loads(result(client, "stop")["@value"]) == []
+
+
+@pytest.mark.parametrize("name", ["answer", "echo"])
+def test_a_hostile_batch_costs_its_neighbours_little(stage: Stage, name: str) -> None:
+    """The slowest entries to look at, with a good job right behind them."""
+    slow = [case for case in (*CORPUS["structure"], *CORPUS["numbers"]) if case.reason and len(case.body) > 50_000]
+    for case in slow:
+        started = time.monotonic()
+        push(stage.client, "jobs", case.body, job(f"{name}-behind"))
+        result(stage.client, f"{name}-behind")
+        assert time.monotonic() - started < 1, case.name
+        stage.client.delete(f"result:{name}-behind")

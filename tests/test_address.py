@@ -1,0 +1,119 @@
+"""address.py: who chooses the server, which URLs name one, and that no password is ever shown."""
+
+from collections.abc import Iterator
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from chute.address import Address, choose, client_url, redact, resolve
+
+CANARY = "c4n4ry"
+
+
+@pytest.fixture(autouse=True)
+def _nothing_chosen() -> Iterator[None]:
+    choose(None)
+    yield
+    choose(None)
+
+
+def test_the_order_of_who_chooses(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert resolve() == Address("", "embedded")
+    assert resolve().embedded
+    monkeypatch.setenv("REDIS_URL", "redis://redis-url")
+    assert resolve() == Address("redis://redis-url", "REDIS_URL")
+    monkeypatch.setenv("CHUTE_URL", "redis://chute-url")
+    assert resolve() == Address("redis://chute-url", "CHUTE_URL")
+    assert resolve("redis://queue") == Address("redis://queue", "Queue(url=…)")
+    choose("redis://option")
+    assert resolve("redis://queue") == Address("redis://option", "--url")
+    assert not resolve().embedded
+    choose(None)
+    assert resolve("redis://queue") == Address("redis://queue", "Queue(url=…)")
+
+
+@pytest.mark.parametrize(
+    ("url", "dialled"),
+    [
+        ("redis://host", "redis://host"),
+        ("rediss://host:6380/1", "rediss://host:6380/1"),
+        ("valkey://u:p@host:1/2?a=b", "redis://u:p@host:1/2?a=b"),
+        ("valkeys://host", "rediss://host"),
+        ("unix:///tmp/s?db=1", "unix:///tmp/s?db=1"),
+    ],
+)
+def test_a_url_as_the_client_reads_it(url: str, dialled: str) -> None:
+    assert client_url(url) == dialled
+
+
+@pytest.mark.parametrize(
+    "url", ["", "host", "host:6379", "http://host", "redis:", "redis:host", "redis", "://host", "redis://host:port", "redis://h:99999", " redis://h"]
+)
+def test_what_is_no_url_of_a_server(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(ValueError, match="not a server's URL"):
+        client_url(url)
+    with pytest.raises(ValueError, match="not a server's URL"):
+        choose(url)
+    if url:
+        with pytest.raises(ValueError, match="not a server's URL"):
+            resolve(url)
+        monkeypatch.setenv("CHUTE_URL", url)
+        with pytest.raises(ValueError, match="CHUTE_URL is not a server's URL"):
+            resolve()
+
+
+def shown(url: str) -> str:
+    """Everything that people may get to see of a URL."""
+    try:
+        client_url(url)
+    except ValueError as error:
+        return f"{redact(url)} {error}"
+    return redact(url)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        f"redis://user:{CANARY}@host:6379/0",
+        f"redis://:{CANARY}@host",
+        f"redis://user:a@{CANARY}@host",
+        f"redis://user:a:{CANARY}@host",
+        f"redis://user:{CANARY}@host:port",
+        f"redis://user:[{CANARY}@host",
+        f"http://user:{CANARY}@host",
+        f"unix://user:{CANARY}@/tmp/s",
+        f"unix:///tmp/s?password={CANARY}&db=1",
+        f"redis://host?db=1&password={CANARY}",
+        f"rediss://host?ssl_password={CANARY}",
+        f"redis://host?password=a#{CANARY}",
+        # not escaped, as people paste them: base64 has slashes, generators use the rest
+        f"redis://user:a/{CANARY}@host",
+        f"redis://user:{CANARY}/a@host",
+        f"redis://:{CANARY}/+=@host:6379/0",
+        f"redis://user:a#{CANARY}@host",
+        f"redis://user:a?{CANARY}@host",
+        f"user:{CANARY}@host:6379",
+        f"redis:user:{CANARY}@host",
+    ],
+)
+def test_a_password_is_never_shown(url: str) -> None:
+    assert CANARY not in shown(url)
+
+
+@given(st.text(st.characters(codec="utf-8"), max_size=12), st.text(st.characters(codec="utf-8"), max_size=12))
+@example("/", "")
+@example("@", ":")
+@example("#", "?")
+def test_a_password_of_any_characters_is_never_shown(before: str, after: str) -> None:
+    assert CANARY not in shown(f"redis://user:{before}{CANARY}{after}@host:6379/0")
+
+
+@pytest.mark.parametrize("url", ["redis://host:6379/0", "redis://user@host", "unix:///tmp/s", "redis://[::1]:6379", "redis://h?db=1"])
+def test_a_url_without_a_password_is_shown_whole(url: str) -> None:
+    assert redact(url) == url
+
+
+def test_what_surrounds_a_password_is_shown() -> None:
+    assert redact("redis://user:secret@host:1/2?db=3") == "redis://user:***@host:1/2?db=3"
+    assert redact("unix:///s?password=secret&db=1") == "unix:///s?password=***&db=1"

@@ -1,0 +1,307 @@
+"""signature.py: which functions can be tasks, what a call becomes, and what a job's bytes become again."""
+
+import datetime
+import enum
+import functools
+import json
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Annotated, Any, Literal
+
+import msgspec
+import pydantic
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from chute import envelope
+from chute.envelope import Refused
+from chute.signature import Signature, from_plain, to_plain
+from json_values import VALUES
+
+
+class Colour(enum.Enum):
+    RED = "red"
+
+
+@dataclass
+class Point:
+    x: int
+    y: int = 0
+
+
+class Page(msgspec.Struct):
+    url: str
+    depth: int = 1
+
+
+class Model(pydantic.BaseModel):
+    name: str
+    when: datetime.date
+
+
+def answer(question: str, top: int = 3, *, lang: str = "en", strict: bool = False) -> dict[str, str]:
+    return {"question": question, "top": str(top), "lang": lang, "strict": str(strict)}
+
+
+def anything(a, b=None, **more):  # type: ignore[no-untyped-def]  # a task need not be annotated
+    return a, b, more
+
+
+def nothing() -> None: ...
+
+
+def named(task: str, at: int, job_id: str = "") -> None: ...
+
+
+def counted(**counts: int) -> int:
+    return sum(counts.values())
+
+
+def required(a: int, *, b: int) -> int:
+    return a + b
+
+
+def typed(  # every kind of parameter that JSON can carry
+    when: datetime.datetime, gap: datetime.timedelta, key: uuid.UUID, price: Decimal, data: bytes, colour: Colour,
+    mode: Literal["a", "b"], point: Point, page: Page, model: Model, small: Annotated[int, msgspec.Meta(le=9)], pair: tuple[int, str],
+    tags: set[str], maybe: int | None,
+) -> list[Any]:  # fmt: skip
+    return [when, gap, key, price, data, colour, mode, point, page, model, small, pair, tags, maybe]
+
+
+async def asynchronous(n: int) -> int:
+    return n
+
+
+def sent(fn: Callable[..., Any], *args: Any, **kwargs: Any) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """How the function would be called at the worker."""
+    signature = Signature(fn, fn.__name__)
+    body = signature.encode({"job_id": "j", **signature.bind(args, kwargs), "@task": fn.__name__})
+    return signature.arguments(signature.decode(body), body)
+
+
+def refusal(fn: Callable[..., Any], body: bytes | dict[str, Any]) -> Refused:
+    """Why the job is refused."""
+    with pytest.raises(Refused) as caught:
+        signature = Signature(fn, fn.__name__)
+        data = body if isinstance(body, bytes) else json.dumps(body).encode()
+        signature.arguments(signature.decode(data), data)
+    return caught.value
+
+
+def test_a_call_arrives_as_it_was_made() -> None:
+    args, kwargs = sent(answer, "why", top=5, lang="de")
+    assert (args, kwargs) == (("why", 5), {"lang": "de", "strict": False})
+    assert answer(*args, **kwargs) == {"question": "why", "top": "5", "lang": "de", "strict": "False"}
+    assert sent(nothing) == ((), {})
+    assert sent(asynchronous, 7) == ((7,), {})
+
+
+def test_every_type_that_json_can_carry() -> None:
+    call = (
+        datetime.datetime(2024, 1, 15, 10, 30, tzinfo=datetime.UTC), datetime.timedelta(seconds=90), uuid.UUID(int=7), Decimal("0.10"),
+        b"\0\xff", Colour.RED, "b", Point(1, 2), Page("u", 3), Model(name="n", when=datetime.date(2024, 2, 29)), 9, (1, "x"), {"t"}, None,
+    )  # fmt: skip
+    assert sent(typed, *call)[0] == call
+
+
+@given(VALUES, VALUES, st.dictionaries(st.sampled_from(["c", "d", "kwargs", "more"]), VALUES))
+def test_values_without_annotations_arrive_unchanged(a: Any, b: Any, more: dict[str, Any]) -> None:
+    assert sent(anything, a, b, **more) == ((a, b), more)
+
+
+def test_parameters_may_have_the_names_of_our_own_fields() -> None:
+    assert sent(named, "t", 5, job_id="mine") == (("t", 5, "j"), {}) or sent(named, "t", 5) == (("t", 5, "j"), {})
+    signature = Signature(named, "named")
+    body = b'{"job_id": "x", "task": "t", "at": 5, "@task": "named", "@at": 9, "@attempt": 2}'
+    job = signature.decode(body)
+    assert (job.job_id, job.task, job.at, job.attempt) == ("x", "named", 9, 2)
+    assert signature.arguments(job, body) == (("t", 5, "x"), {})
+
+
+def test_a_job_without_an_id_has_none() -> None:
+    signature = Signature(named, "named")
+    body = b'{"task": "t", "at": 5}'
+    assert signature.arguments(signature.decode(body), body) == (("t", 5, ""), {})
+    assert signature.decode(body).task is None
+
+
+def test_unknown_fields_of_ours_change_nothing() -> None:
+    signature = Signature(answer, "answer")
+    body = b'{"question": "q", "@v": 999, "@owner": {"a": [1]}, "@headers": {"a": "b"}}'
+    assert signature.decode(body).headers == {"a": "b"}
+    assert signature.arguments(signature.decode(body), body) == (("q", 3), {"lang": "en", "strict": False})
+
+
+def test_of_a_repeated_argument_the_last_counts() -> None:
+    signature = Signature(asynchronous, "asynchronous")
+    body = b'{"n": "x", "n": 2}'
+    assert signature.arguments(signature.decode(body), body) == ((2,), {})
+
+
+@pytest.mark.parametrize(
+    ("job", "says"),
+    [
+        ({}, 'needs "question"'),
+        ({"question": 1}, '"question": Expected `str`, got `int`'),
+        ({"question": None}, '"question"'),
+        ({"question": "q", "top": "3"}, '"top": Expected `int`, got `str`'),
+        ({"question": "q", "top": 1.5}, '"top"'),
+        ({"question": "q", "top": True}, '"top"'),
+        ({"question": "q", "strict": 1}, '"strict"'),
+        ({"question": "q", "self": 1}, 'takes no "self"'),
+        ({"question": "q", "__class__": 1}, 'takes no "__class__"'),
+        ({"question": "q", "attempt": -1}, 'takes no "attempt"'),
+        ({"qestion": "q"}, 'did you mean "question"?'),
+    ],
+)
+def test_arguments_that_the_task_does_not_take(job: dict[str, Any], says: str) -> None:
+    refused = refusal(answer, {"job_id": "j", **job})
+    assert (refused.reason, refused.job_id, refused.task) == ("bad_arguments", "j", "answer")
+    assert says in str(refused)
+    assert str(refused).startswith("task answer ")
+
+
+def test_a_task_that_takes_more_checks_what_it_takes() -> None:
+    assert sent(counted, a=1, b=2) == ((), {"a": 1, "b": 2})
+    assert refusal(counted, {"a": "x"}).reason == "bad_arguments"
+
+
+@pytest.mark.parametrize("when", ["2024-02-30", 5, None])
+def test_a_model_that_does_not_accept_its_value(when: object) -> None:
+    def_body = {"name": "n", "when": when}
+    assert refusal(with_model, {"model": def_body}).reason == "bad_arguments"
+
+
+def with_model(model: Model) -> None: ...
+
+
+@pytest.mark.parametrize(
+    ("body", "reason"),
+    [
+        (b"x" * (envelope.MAX_BYTES + 1), "too_large"),
+        (b'{"question": "\xff"}', "bad_utf8"),
+        (b'{"question": ' + b"[" * 70 + b"]" * 70 + b"}", "too_deep"),
+        (b'{"question": "q"', "bad_json"),
+        (rb'{"question": "\ud800"}', "bad_json"),
+        (b'["question"]', "bad_shape"),
+        (b'{"question": "q", "job_id": null}', "bad_job_id"),
+        (b'{"question": "q", "job_id": "a b"}', "bad_job_id"),
+        (b'{"question": 1, "job_id": ""}', "bad_job_id"),
+        (b'{"question": "q", "@attempt": 1001}', "bad_field"),
+        (b'{"question": 1, "@deaths": -1}', "bad_field"),
+        (b'{"question": 1}', "bad_arguments"),
+    ],
+)
+def test_the_first_reason_in_the_order_of_the_checks(body: bytes, reason: str) -> None:
+    assert refusal(answer, body).reason == reason
+
+
+KEYS = st.sampled_from(["question", "top", "lang", "x", "job_id", "@task", "@attempt", "@deaths", "@headers", "@result_ttl", "@at", "@x"])
+FITTING = st.sampled_from(["q", 1, 0, -1, 1001, {"a": "b"}, True, None, "a b", 1.0])
+JOBS = st.dictionaries(KEYS, FITTING | VALUES, max_size=6).map(lambda job: json.dumps(job).encode())
+BROKEN = st.builds(lambda body, at, new: body[:at] + new + body[at + len(new) :], JOBS, st.integers(0, 60), st.binary(max_size=3))
+
+
+@given(JOBS | BROKEN | st.binary(max_size=80))
+@example(b'{"question": "q", "job_id": "a", "job_id": "b"}')
+@example(b'{"question": "q", "x": 1e400}')
+def test_it_refuses_what_the_envelope_refuses_and_for_the_same_reason(body: bytes) -> None:
+    try:
+        job = envelope.check(body)
+    except Refused as refused:
+        assert refusal(answer, body).reason == refused.reason
+        return
+    signature = Signature(answer, "answer")
+    try:
+        head = signature.decode(body)
+    except Refused as refused:
+        assert (refused.reason, refused.job_id) == ("bad_arguments", job.get("job_id", ""))
+    else:
+        arguments = {key for key in job if not key.startswith("@") and key != "job_id"}
+        assert "question" in arguments <= {"question", "top", "lang", "strict"}
+        assert signature.arguments(head, body)[0] == (job["question"], job.get("top", 3))
+
+
+@pytest.mark.parametrize(
+    ("args", "kwargs"),
+    [((), {}), (("q", 1, 2), {}), (("q",), {"question": "q"}), (("q",), {"wrong": 1}), (("q",), {"top": 1, "wrong": 1})],
+)
+def test_a_call_that_python_would_refuse_is_refused_when_it_is_bound(args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+    with pytest.raises(TypeError):
+        Signature(answer, "answer").bind(args, kwargs)
+
+
+def test_a_missing_keyword_is_refused_when_it_is_bound() -> None:
+    with pytest.raises(TypeError, match="b"):
+        Signature(required, "required").bind((1,), {})
+
+
+def test_values_that_the_worker_would_refuse_are_not_sent() -> None:
+    signature = Signature(answer, "answer")
+    with pytest.raises(TypeError, match=r'"top": Expected `int`, got `str`. Nothing was sent'):
+        signature.encode({"question": "q", "top": "3"})
+    with pytest.raises(ValueError, match="Nothing was sent"):
+        signature.encode({"question": "x" * envelope.MAX_BYTES})
+    with pytest.raises(ValueError, match="Nothing was sent"):
+        signature.encode({"question": "q", "job_id": "a b"})
+
+
+def outer() -> list[Callable[..., Any]]:
+    free = 1
+
+    def closure() -> int:
+        return free
+
+    def variadic(*values: int) -> int:
+        return sum(values)
+
+    def custom(thing: Callable[[], int]) -> int:
+        return thing()
+
+    def plain_class(thing: object, other: functools.partial[int]) -> int:
+        return other()
+
+    def unreadable(thing: "NoSuchThing") -> None: ...  # type: ignore[name-defined]  # noqa: F821
+
+    def two_structs(thing: Page | Point) -> None: ...
+
+    return [lambda x: x, closure, variadic, custom, plain_class, unreadable, two_structs]
+
+
+@pytest.mark.parametrize("fn", outer(), ids=lambda fn: fn.__name__)
+def test_a_function_that_cannot_be_a_task(fn: Callable[..., Any]) -> None:
+    with pytest.raises(TypeError, match="cannot be registered"):
+        Signature(fn, fn.__name__)
+
+
+def traced(fn: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(fn)
+    def around(*args: Any, **kwargs: Any) -> Any:
+        return fn(*args, **kwargs)
+
+    return around
+
+
+def test_a_decorated_function_is_what_it_wraps() -> None:
+    signature = Signature(traced(answer), "answer")
+    assert signature.names == ("question", "top", "lang", "strict")
+    assert signature.returns == dict[str, str]
+
+
+def test_what_a_result_is_converted_to() -> None:
+    assert Signature(answer, "a").returns == dict[str, str]
+    assert Signature(asynchronous, "a").returns is int
+    assert Signature(nothing, "a").returns is type(None)
+    assert Signature(anything, "a").returns is Any
+
+
+def test_models_pass_both_ways() -> None:
+    model = Model(name="n", when=datetime.date(2024, 2, 29))
+    assert to_plain(model) == {"name": "n", "when": "2024-02-29"}
+    assert from_plain(Model, to_plain(model)) == model
+    with pytest.raises(TypeError, match="object has no JSON"):
+        to_plain(object())

@@ -1,0 +1,84 @@
+"""worker/slots.py: how much is held, how much more may be asked for, and how far ahead."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from chute.queue import Queue
+from chute.worker.held import Held
+from chute.worker.lane import Lane
+from chute.worker.slots import MAX_PREFETCH, Slots
+
+LANE = Lane(Queue("jobs", url="unix:///nowhere"), None, lambda *_: None, lambda: None)  # it opens nothing until it is told to
+
+
+def jobs(count: int, first: int = 1) -> list[Held]:
+    return [Held(LANE, LANE.holdings, 1000 + first + i, i, b"{}", 0.0) for i in range(count)]
+
+
+def holding(concurrency: int, *, running: int = 0, ready: int = 0, parked: int = 0, asked: int = 0) -> Slots:
+    slots = Slots(concurrency)
+    slots.running.update(jobs(running, 1))
+    slots.ready.extend(jobs(ready, 200))
+    slots.parked.extend(jobs(parked, 400))
+    slots.asked = asked
+    return slots
+
+
+def test_an_idle_worker_has_all_its_slots() -> None:
+    slots = holding(10)
+    assert (slots.allowance, slots.free, slots.room, slots.unstarted, slots.full, slots.empty) == (10, 10, 10, 0, False, True)
+
+
+@pytest.mark.parametrize(
+    ("slots", "free", "room", "full", "unstarted"),
+    [
+        (holding(10, running=4), 6, 6, False, 0),
+        (holding(10, running=4, ready=3), 3, 3, False, 3),
+        (holding(10, running=4, ready=3, asked=3), 0, 0, False, 3),
+        (holding(10, running=10), 0, 0, True, 0),
+        (holding(10, running=10, ready=5), -5, -5, True, 5),
+        (holding(10, running=8, parked=1), 1, 0, False, 1),
+    ],
+)
+def test_what_is_held_and_asked_for_takes_room(slots: Slots, free: int, room: int, full: bool, unstarted: int) -> None:
+    assert (slots.free, slots.room, slots.full, slots.unstarted, slots.empty) == (free, room, full, unstarted, False)
+
+
+def test_prefetch_gives_room_beyond_the_slots_but_none_behind_a_job_that_waits_for_a_thread() -> None:
+    slots = holding(10, running=10)
+    slots.prefetch = 20
+    assert (slots.allowance, slots.free, slots.room) == (30, 0, 20)
+    slots.parked.extend(jobs(1, 400))
+    assert slots.room == 0
+
+
+def test_prefetch_grows_at_once_and_falls_by_a_quarter() -> None:
+    slots = Slots(10)
+    seen: list[int] = []
+    for ran in (5, 50, 0, 0, 10, 0, 0, 0):
+        slots.adapt(ran)
+        seen.append(slots.prefetch)
+    assert seen == [10, 100, 75, 56, 42, 31, 23, 17]
+
+
+@given(st.lists(st.integers(0, 100_000), max_size=60))
+def test_prefetch_has_bounds_and_ends(ran: list[int]) -> None:
+    slots = Slots(1)
+    for each in ran:
+        slots.adapt(each)
+        assert min(2 * each, MAX_PREFETCH) <= slots.prefetch <= MAX_PREFETCH
+    for _ in range(60):
+        slots.adapt(0)
+    assert slots.prefetch == 0
+
+
+def test_what_is_taken_back_leaves_the_others_in_their_order() -> None:
+    slots = holding(10, ready=5, parked=3, running=1)
+    ready, parked, running = list(slots.ready), list(slots.parked), set(slots.running)
+    slots.take_back([ready[1], ready[3], parked[0]])
+    assert list(slots.ready) == [ready[0], ready[2], ready[4]]
+    assert list(slots.parked) == parked[1:]
+    assert slots.running == running
+    slots.take_back([*slots.ready, *slots.parked])
+    assert slots.unstarted == 0
