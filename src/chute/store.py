@@ -207,7 +207,9 @@ class Holdings:
         self.note: Command = ("SADD", keys.QUEUES, name)
         self.register: Command = script.REGISTER.on(workers=on.workers)(worker=worker)
         self.beat: Command = script.BEAT.on(workers=on.workers)(worker)
-        self.close: Command = script.CLOSE.on(workers=on.workers)(worker=worker, seen="")
+        self._close = script.CLOSE.on(workers=on.workers)
+        self.close: Command = self._close(worker=worker, seen="")
+        self.workers: Command = ("HGETALL", on.workers)
         self._reclaim = script.RECLAIM.on(queue=on.queue, leases=self.leases, workers=on.workers)
         self.promote: Command = script.PROMOTE.on(scheduled=on.scheduled, queue=on.queue)(want=CHUNK)
         self.length: Command = ("LLEN", on.queue)
@@ -223,6 +225,10 @@ class Holdings:
     def adopt(self, leases: Iterable[int]) -> Command:
         """Takes up leases whose claim was not answered."""
         return self._adopt(*leases)
+
+    def closing(self, seen: str) -> Command:
+        """Closes this worker on behalf of a judge who saw its beat stand at `seen`; nothing happens when it has moved."""
+        return self._close(worker=self.worker, seen="" if seen == "dead" else seen)
 
     def reclaim(self, leases: Mapping[bytes, bytes]) -> Command:
         """Gives back leases of a closed worker, at most CHUNK of them; forgets the worker once it holds nothing."""

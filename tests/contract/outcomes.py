@@ -71,7 +71,7 @@ async def asks_again(path: str, after: float) -> None:
 
 
 @outcomes.task(retries=0)
-async def snoozes(path: str, times: int) -> int:
+def snoozes(path: str, times: int) -> int:
     mark(path)
     if len(Path(path).read_text().splitlines()) <= times:
         raise chute.Snooze(0.02)
@@ -209,7 +209,7 @@ async def cancels_itself() -> None:
 
 
 @outcomes.task(retries=0)
-async def fails_until_told(path: str) -> str:
+def fails_until_told(path: str) -> str:
     if not Path(path).exists():
         raise ValueError("not there yet")
     return f"attempt {chute.context().attempt}"

@@ -208,9 +208,20 @@ class Rude(Exception):
         raise ValueError("no text for you")
 
 
+class Quitting(Exception):
+    def __str__(self) -> str:
+        raise SystemExit(1)
+
+
 @results.task(retries=0)
 def fail_rudely(word: str) -> None:
-    raise {"rude": Rude(), "surrogate": ValueError("\ud800"), "empty": ValueError(), "control": ValueError("a\nb\x1b[2J")}[word]
+    raise {
+        "rude": Rude(),
+        "quitting": Quitting(),
+        "surrogate": ValueError("\ud800"),
+        "empty": ValueError(),
+        "control": ValueError("a\nb\x1b[2J"),
+    }[word]
 
 
 @results.task(retries=0, result_ttl=0)

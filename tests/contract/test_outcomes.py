@@ -32,7 +32,7 @@ class Stage:
 
 @pytest.fixture(scope="module")
 def stage() -> Iterator[Stage]:
-    with Server("valkey") as server, working(server, "outcomes", QUEUE, "single") as work:
+    with Server("valkey") as server, working(server, "outcomes", QUEUE, "single", options=("--grace", "1")) as work:
         yield Stage(server, work, server.client())
 
 
@@ -56,7 +56,7 @@ def moments(path: str) -> list[float]:
 
 def failure(job: chute.Job[Any]) -> JobFailed:
     with pytest.raises(JobFailed) as caught:
-        job.result(20)
+        job.result(8)
     return caught.value
 
 
@@ -158,16 +158,20 @@ def test_a_timeout_is_a_failure_like_another(stage: Stage, path: str) -> None:
     assert letter_of(stage, job.id)["reason"] == b"failed"
 
 
-def test_a_task_that_refuses_to_be_cancelled_has_failed_all_the_same(path: str) -> None:
-    assert "timeout" in failure(tasks.stubborn.enqueue(path)).error.lower().replace(" ", "")
+def test_a_task_that_refuses_to_be_cancelled_ends_all_the_same(path: str) -> None:
+    job = tasks.stubborn.enqueue(path)
+    assert until(lambda: job.status() in ("failed", "completed"), 5)
+    assert len(attempts(path)) == 1, "it was cancelled at its deadline"
 
 
-def test_a_plain_function_that_is_late_is_reported_at_its_deadline(path: str) -> None:
+def test_a_plain_function_that_is_late_is_reported_at_its_deadline(stage: Stage, path: str) -> None:
+    """A thread cannot be stopped. That it is late is said while it runs, and it holds up nobody."""
     job = tasks.overslept_in_thread.enqueue(path)
-    assert "timeout" in failure(job).error.lower().replace(" ", "")
-    assert len(attempts(path)) == 1, "it was still running when its failure was told"
-    assert until(lambda: len(attempts(path)) == 2)
-    assert job.status() == "failed"
+    assert until(lambda: [line for line in stage.work.stderr.splitlines() if "WARNING" in line and job.id in line and "timeout" in line])
+    assert len(attempts(path)) == 1, "it was still running"
+    assert tasks.main.enqueue("beside it").result(5) == "default beside it"
+    assert until(lambda: job.status() in ("failed", "completed"), 5)
+    assert len(attempts(path)) == 2
 
 
 def test_no_timeout_is_no_timeout() -> None:
@@ -199,8 +203,12 @@ def test_delayed_jobs_of_one_moment_all_run(stage: Stage) -> None:
     at = datetime.now(timezone.utc) + timedelta(seconds=0.3)  # noqa: UP017 - says the same
     calls = [tasks.main.options(at=at, job_id=f"same-{n}").bind("x") for n in range(50)]
     assert [job.result(10) for job in tasks.outcomes.enqueue_many(calls)] == ["default x"] * 50
-    body = json.dumps({"@task": "always", "path": "/dev/null"})
-    assert stage.client.zcard("scheduled:{queue:outcomes}") == 0 or body
+    assert stage.client.zcard("scheduled:{queue:outcomes}") == 0
+
+
+def test_the_same_bytes_scheduled_twice_are_two_jobs(stage: Stage, path: str) -> None:
+    push(stage.client, QUEUE, *[{"job_id": "twin", "@task": "asks_again", "path": path, "after": 0.2}] * 2)
+    assert until(lambda: len(attempts(path)) == 4)
 
 
 def test_a_job_knows_itself_in_whatever_it_calls() -> None:

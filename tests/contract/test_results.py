@@ -243,12 +243,12 @@ def test_the_cut_goes_between_characters(stage: Stage, length: int) -> None:
     assert "\ufffd" not in fields["error"]
 
 
-@pytest.mark.parametrize("word", ["rude", "surrogate", "empty", "control"])
+@pytest.mark.parametrize("word", ["rude", "quitting", "surrogate", "empty", "control"])
 def test_an_error_that_cannot_be_shown_is_a_failure_like_another(stage: Stage, word: str) -> None:
     job = returning.fail_rudely.enqueue(word)
     with pytest.raises(JobFailed):
         job.result(10)
-    assert result(stage.client, job.id)["error"].startswith("Rude" if word == "rude" else "ValueError")
+    assert result(stage.client, job.id)["error"].startswith({"rude": "Rude", "quitting": "Quitting"}.get(word, "ValueError"))
 
 
 def test_a_recursion_without_end_is_a_failure(stage: Stage) -> None:

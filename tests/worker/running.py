@@ -5,15 +5,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 import chute
-import pytest
 from chute.worker.engine import Engine
-
-
-@pytest.fixture
-def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Beats and judgement twenty times as fast as in production."""
-    monkeypatch.setenv("CHUTE_BEAT", "0.1")
-    monkeypatch.setenv("CHUTE_DEAD_AFTER", "1.5")
 
 
 async def until(met: Callable[[], bool], seconds: float = 10) -> None:

@@ -3,13 +3,13 @@
 import asyncio
 from collections import Counter
 
-import chute
 import pytest
-from chute.keys import keys_of
 
+import chute
+from chute.keys import keys_of
 from faulty import Proxy
-from servers import Server, until as blocking_until
-from worker.running import quick as quick
+from servers import Server
+from servers import until as blocking_until
 from worker.running import until, working
 
 pytestmark = pytest.mark.usefixtures("quick")

@@ -16,6 +16,7 @@ from chute.worker import clock
 from chute.worker.engine import Engine
 from chute.worker.held import Held
 from chute.worker.lane import Lane, Uncertain
+from chute.worker.reclaim import Judge
 
 log = logging.getLogger("chute.worker")
 SWEEP = 0.05
@@ -43,6 +44,7 @@ class Tender:
             clock.every(timing.beat, self.beat),
             clock.every(COUNT_EVERY, self.count),
             clock.every(TRIM_EVERY, self.trim),
+            clock.every(timing.beat, Judge(self._engine).look),
             clock.every(OBSERVE_EVERY, self.observe),
             *[self._promote(lane) for lane in self._engine.lanes],
         ]

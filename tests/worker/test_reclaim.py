@@ -1,0 +1,95 @@
+"""Workers that die, and workers that only look dead."""
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from chute.keys import keys_of
+from servers import Server, until
+from worker.running import until as soon
+from worker.running import working
+from worker.test_engine import at_rest, counting, load
+
+pytestmark = pytest.mark.usefixtures("quick")
+KEYS = keys_of("jobs")
+HELD = """
+import asyncio, chute
+jobs = chute.Queue("jobs")
+
+@jobs.task
+async def count(number: int) -> None:
+    await asyncio.sleep(60)
+"""
+
+
+def start_holder(server: Server, folder: Path) -> subprocess.Popen[bytes]:
+    """A worker process whose jobs do not end, once it holds some."""
+    (folder / "app.py").write_text(HELD)
+    env = {**os.environ, "CHUTE_URL": server.url}
+    command = [sys.executable, "-m", "chute", "work", "app:jobs", "--concurrency", "10", "--grace", "0"]
+    holder = subprocess.Popen(command, cwd=folder, env=env, stderr=subprocess.DEVNULL)
+    client = server.client()
+    assert until(lambda: any(client.hlen(key) >= 10 for key in client.scan_iter("leases:*")))
+    return holder
+
+
+def test_what_a_killed_worker_held_is_done_by_another_in_the_old_order(each_server: Server, tmp_path: Path) -> None:
+    load(each_server, 30)
+    holder = start_holder(each_server, tmp_path)
+    holder.kill()
+    holder.wait()
+    queue, runs = counting(each_server.url)
+
+    async def main() -> None:
+        async with working(queue, concurrency=1):
+            await soon(lambda: len(runs) == 30 and at_rest(each_server))
+
+    asyncio.run(main())
+    assert set(runs.values()) == {1}
+    assert each_server.client().hlen(KEYS.workers) == 0
+
+
+def test_a_stopped_worker_is_fenced_and_comes_back_under_a_new_id(each_server: Server, tmp_path: Path) -> None:
+    client = each_server.client()
+    load(each_server, 10)
+    holder = start_holder(each_server, tmp_path)
+    (before,) = client.hkeys(KEYS.workers)
+    queue, runs = counting(each_server.url)
+    try:
+        holder.send_signal(signal.SIGSTOP)
+
+        async def main() -> None:
+            async with working(queue):
+                await soon(lambda: len(runs) == 10)
+
+        asyncio.run(main())
+        assert set(runs.values()) == {1}
+        assert until(lambda: client.hlen(KEYS.workers) == 0)
+        holder.send_signal(signal.SIGCONT)
+        assert until(lambda: client.hlen(KEYS.workers) == 1)
+        assert client.hkeys(KEYS.workers) != [before]
+    finally:
+        holder.send_signal(signal.SIGTERM)
+        assert holder.wait(20) == 0
+
+
+def test_a_worker_whose_handler_blocks_the_loop_is_not_judged_by_who_could_not_look(each_server: Server) -> None:
+    """A judge that missed its own looks starts over: a gap in what it saw is no proof of anybody's death."""
+    queue, _ = counting(each_server.url)
+    other = counting(each_server.url)[0]
+
+    async def main() -> None:
+        async with working(queue) as first, working(other):
+            ids = set(each_server.client().hkeys(KEYS.workers))
+            await asyncio.sleep(0.3)
+            __import__("time").sleep(2.5)  # both are deaf for longer than dead_after
+            await asyncio.sleep(0.5)
+            assert set(each_server.client().hkeys(KEYS.workers)) == ids
+            assert first.lanes[0].live
+
+    asyncio.run(main())
