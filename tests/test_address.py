@@ -48,7 +48,20 @@ def test_a_url_as_the_client_reads_it(url: str, dialled: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "url", ["", "host", "host:6379", "http://host", "redis:", "redis:host", "redis", "://host", "redis://host:port", "redis://h:99999", " redis://h"]
+    "url",
+    [
+        "",
+        "host",
+        "host:6379",
+        "http://host",
+        "redis:",
+        "redis:host",
+        "redis",
+        "://host",
+        "redis://host:port",
+        "redis://h:99999",
+        " redis://h",
+    ],
 )
 def test_what_is_no_url_of_a_server(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(ValueError, match="not a server's URL"):

@@ -36,7 +36,8 @@ LAYERS = (
     "worker.slots worker.execute worker.finish",
     "worker.claim",
     "worker.engine",
-    "worker.tend worker.leave",
+    "worker.reclaim worker.leave",
+    "worker.tend",
     "worker",
     "chute",  # the public face
     "demo demo.index demo.passages demo.report demo.stage",
@@ -58,7 +59,7 @@ SPEAK_TO_THE_SERVER = {"store", "script", "keys", "keeper", "server"}
 READ_THE_ENVIRONMENT = {"settings", "demo.stage"}
 """demo.stage gives its own processes another one."""
 
-SUPPRESSIONS = {"noqa": 12, "type: ignore": 6, "pyright: ignore": 5}
+SUPPRESSIONS = {"noqa": 12, "type: ignore": 7, "pyright: ignore": 0}
 """At most so many in src."""
 
 PUBLIC = [
@@ -68,7 +69,14 @@ PUBLIC = [
 WITHOUT_A_TEST: set[str] = set()
 """The modules that no test file mirrors."""
 
-OF_NO_MODULE = {"test_house_rules.py", "test_typing.py", "test_examples.py", "test_servers.py", "test_wait_model.py", "test_state_machine.py"}
+OF_NO_MODULE = {
+    "test_house_rules.py",
+    "test_typing.py",
+    "test_examples.py",
+    "test_servers.py",
+    "test_wait_model.py",
+    "test_state_machine.py",
+}
 OF_NO_MODULE_EITHER = ("contract", "scripts")
 """Tests of promises, of the scripts and of the tests themselves."""
 
@@ -129,7 +137,9 @@ def texts(name: str) -> list[str]:
     """The strings of a module that do something."""
     documenting = docstrings(TREES[name])
     nodes = [node for node in ast.walk(TREES[name]) if isinstance(node, ast.Constant) and id(node) not in documenting]
-    return [node.value if isinstance(node.value, str) else node.value.decode("latin-1") for node in nodes if isinstance(node.value, str | bytes)]
+    return [
+        node.value if isinstance(node.value, str) else node.value.decode("latin-1") for node in nodes if isinstance(node.value, str | bytes)
+    ]
 
 
 def comments(source: str) -> list[str]:

@@ -18,7 +18,9 @@ from chute.outcome import MAX_ERROR, MAX_FIELDS, MAX_RESULT, Completed, Fields, 
 from chute.signature import from_plain, to_plain
 from json_values import TEXTS, VALUES, same
 
-NAMES = st.sampled_from(["answer", "a", "_x", "a.b-c", "A9", "status", "completed_at", "error", "@value", "@json", "1", "", "ä", "a" * 64, "a" * 65])
+NAMES = st.sampled_from(
+    ["answer", "a", "_x", "a.b-c", "A9", "status", "completed_at", "error", "@value", "@json", "1", "", "ä", "a" * 64, "a" * 65]
+)
 DICTS = st.dictionaries(NAMES, VALUES, max_size=5)
 
 
@@ -115,7 +117,7 @@ def test_none_comes_back() -> None:
     assert back(None) is None
 
 
-@pytest.mark.parametrize("bad", [math.nan, math.inf, -math.inf, "\ud800", object(), 1j, b"".__class__, Exception("x")], ids=repr)
+@pytest.mark.parametrize("bad", [math.nan, math.inf, -math.inf, "\ud800", object(), 1j, bytes, Exception("x")])
 def test_what_cannot_be_stored_does_not_undo_the_run(bad: Any) -> None:
     for value in (bad, [bad], {"a": bad}, {"a": {"b": [bad]}}):
         done = complete(value, to_plain)

@@ -78,6 +78,4 @@ def test_a_wait_is_never_beyond_its_bounds(attempt: int, backoff: float, cap: fl
 
 
 def test_the_defaults_are_those_of_the_documentation() -> None:
-    assert Policy() == Policy(
-        retries=3, backoff=1.0, backoff_cap=300.0, retry_on=Exception, give_up_on=(), timeout=3600.0, result_ttl=3600
-    )
+    assert Policy() == Policy(retries=3, backoff=1.0, backoff_cap=300.0, retry_on=Exception, give_up_on=(), timeout=3600.0, result_ttl=3600)

@@ -60,6 +60,9 @@ def counted(**counts: int) -> int:
     return sum(counts.values())
 
 
+def with_model(model: Model) -> None: ...
+
+
 def required(a: int, *, b: int) -> int:
     return a + b
 
@@ -85,9 +88,9 @@ def sent(fn: Callable[..., Any], *args: Any, **kwargs: Any) -> tuple[tuple[Any, 
 
 def refusal(fn: Callable[..., Any], body: bytes | dict[str, Any]) -> Refused:
     """Why the job is refused."""
+    signature = Signature(fn, fn.__name__)
+    data = body if isinstance(body, bytes) else json.dumps(body).encode()
     with pytest.raises(Refused) as caught:
-        signature = Signature(fn, fn.__name__)
-        data = body if isinstance(body, bytes) else json.dumps(body).encode()
         signature.arguments(signature.decode(data), data)
     return caught.value
 
@@ -114,7 +117,7 @@ def test_values_without_annotations_arrive_unchanged(a: Any, b: Any, more: dict[
 
 
 def test_parameters_may_have_the_names_of_our_own_fields() -> None:
-    assert sent(named, "t", 5, job_id="mine") == (("t", 5, "j"), {}) or sent(named, "t", 5) == (("t", 5, "j"), {})
+    assert sent(named, "t", 5) == (("t", 5, "j"), {})
     signature = Signature(named, "named")
     body = b'{"job_id": "x", "task": "t", "at": 5, "@task": "named", "@at": 9, "@attempt": 2}'
     job = signature.decode(body)
@@ -172,11 +175,7 @@ def test_a_task_that_takes_more_checks_what_it_takes() -> None:
 
 @pytest.mark.parametrize("when", ["2024-02-30", 5, None])
 def test_a_model_that_does_not_accept_its_value(when: object) -> None:
-    def_body = {"name": "n", "when": when}
-    assert refusal(with_model, {"model": def_body}).reason == "bad_arguments"
-
-
-def with_model(model: Model) -> None: ...
+    assert refusal(with_model, {"model": {"name": "n", "when": when}}).reason == "bad_arguments"
 
 
 @pytest.mark.parametrize(
@@ -206,24 +205,31 @@ JOBS = st.dictionaries(KEYS, FITTING | VALUES, max_size=6).map(lambda job: json.
 BROKEN = st.builds(lambda body, at, new: body[:at] + new + body[at + len(new) :], JOBS, st.integers(0, 60), st.binary(max_size=3))
 
 
+SIGNATURE = Signature(answer, "answer")
+
+
+def verdict(decode: Callable[[bytes], Any], body: bytes) -> tuple[Any, str]:
+    """What was read, or why it is refused."""
+    try:
+        return decode(body), ""
+    except Refused as refused:
+        return None, refused.reason
+
+
 @given(JOBS | BROKEN | st.binary(max_size=80))
 @example(b'{"question": "q", "job_id": "a", "job_id": "b"}')
 @example(b'{"question": "q", "x": 1e400}')
 def test_it_refuses_what_the_envelope_refuses_and_for_the_same_reason(body: bytes) -> None:
-    try:
-        job = envelope.check(body)
-    except Refused as refused:
-        assert refusal(answer, body).reason == refused.reason
-        return
-    signature = Signature(answer, "answer")
-    try:
-        head = signature.decode(body)
-    except Refused as refused:
-        assert (refused.reason, refused.job_id) == ("bad_arguments", job.get("job_id", ""))
+    job, seen = verdict(envelope.check, body)
+    head, reason = verdict(SIGNATURE.decode, body)
+    if seen:
+        assert reason == seen
+    elif reason:
+        assert (reason, refusal(answer, body).job_id) == ("bad_arguments", job.get("job_id", ""))
     else:
         arguments = {key for key in job if not key.startswith("@") and key != "job_id"}
         assert "question" in arguments <= {"question", "top", "lang", "strict"}
-        assert signature.arguments(head, body)[0] == (job["question"], job.get("top", 3))
+        assert SIGNATURE.arguments(head, body)[0] == (job["question"], job.get("top", 3))
 
 
 @pytest.mark.parametrize(

@@ -108,4 +108,4 @@ def signals(which: int) -> None:
 def working() -> None:
     chute.Worker("jobs")  # error
     chute.Worker(jobs, processes=2)  # error
-    chute.Worker(jobs).run(True)  # error  # noqa: FBT003
+    chute.Worker(jobs).run(True)  # error

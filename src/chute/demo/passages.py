@@ -35,6 +35,7 @@ class Passage:
 
     @property
     def source(self) -> str:
+        """Where it stands: its file and the headings above it."""
         return " › ".join(self.trail)
 
 

@@ -46,6 +46,7 @@ class Plan:
 
     @property
     def jobs(self) -> list[str]:
+        """One question a job."""
         return self.questions * self.rounds
 
     def __str__(self) -> str:
