@@ -8,10 +8,11 @@ from typing import Any
 import pytest
 
 from chute.context import Context, context, current
+from chute.envelope import Head
 
 
 def made(job_id: str = "job_1") -> Context:
-    return Context(job_id, "jobs", "answer", 2, 7, {"trace": "x"})
+    return Context(Head(job_id=job_id, attempt=1, headers={"trace": "x"}), "jobs", "answer", 7)
 
 
 def test_nothing_runs_here() -> None:

@@ -3,24 +3,24 @@
 from collections.abc import Mapping
 from contextvars import ContextVar
 
+from chute.envelope import Head
+
 
 class Context:
     """The job that is running here. Read-only."""
 
-    __slots__ = ("_attempt", "_headers", "_job_id", "_queue", "_tag", "_task")
+    __slots__ = ("_job", "_queue", "_tag", "_task")
 
-    def __init__(self, job_id: str, queue: str, task: str, attempt: int, tag: int, headers: Mapping[str, str]) -> None:
-        self._job_id = job_id
+    def __init__(self, job: Head, queue: str, task: str, tag: int) -> None:
+        self._job = job
         self._queue = queue
         self._task = task
-        self._attempt = attempt
         self._tag = tag
-        self._headers = headers
 
     @property
     def job_id(self) -> str:
         """The job's id; "" for a job that was pushed without one."""
-        return self._job_id
+        return self._job.job_id
 
     @property
     def queue(self) -> str:
@@ -35,7 +35,7 @@ class Context:
     @property
     def attempt(self) -> int:
         """Which run this is, from 1; snoozes do not count."""
-        return self._attempt
+        return self._job.attempt + 1
 
     @property
     def tag(self) -> int:
@@ -45,7 +45,7 @@ class Context:
     @property
     def headers(self) -> Mapping[str, str]:
         """What the caller sent along with `options(headers=...)`."""
-        return self._headers
+        return self._job.headers
 
 
 current: ContextVar[Context] = ContextVar("chute job")

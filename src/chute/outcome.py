@@ -7,7 +7,6 @@ import re
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, is_dataclass
-from functools import lru_cache
 from typing import Any, TypeAlias
 
 import msgspec
@@ -18,6 +17,7 @@ MAX_RESULT = 256 << 10
 MAX_ERROR = 8 << 10
 MAX_TRACEBACK = 32 << 10
 MAX_FIELDS = 32
+MAX_NAMES = 4096
 _FIELD = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,63}")
 _RESERVED = frozenset(("status", "completed_at", "error"))
 
@@ -83,13 +83,13 @@ def fields_of(value: Any, hook: Any = None) -> Fields:
     try:
         if type(value) is not dict and (is_dataclass(value) or isinstance(value, msgspec.Struct) or hasattr(value, "model_dump")):
             value = msgspec.to_builtins(value, enc_hook=hook)
-        if type(value) is dict and 0 < len(value) <= MAX_FIELDS and all(map(_is_field, value)):
-            fields = _spread(value, hook)
-        else:
-            fields = ["@value", _json(value, hook)]
-    except Exception as error:  # a model's own code may raise anything
+        spread = _spread(value, hook) if type(value) is dict and 0 < len(value) <= MAX_FIELDS else None
+        fields = ["@value", _json(value, hook)] if spread is None else spread
+    except BaseException as error:  # a model's own code may raise anything
         raise Unstorable(f"the result cannot be written as JSON: {error}"[:MAX_ERROR]) from None
-    size = sum([len(field) if field.isascii() else _length(field) for field in fields])
+    size = 0
+    for field in fields:
+        size += len(field) if field.isascii() else _length(field)
     if size > MAX_RESULT:
         raise Unstorable(f"the result has {size:,} bytes; {MAX_RESULT:,} can be stored")
     return fields  # type: ignore[return-value]
@@ -137,19 +137,25 @@ def now() -> str:
     return _Stamp.text
 
 
-@lru_cache(maxsize=4096)
-def _is_name(key: str) -> bool:
-    return _FIELD.fullmatch(key) is not None and key not in _RESERVED
+_names: set[str] = set()
+"""Field names that were found good; the same few come again and again."""
 
 
-def _is_field(key: object) -> bool:
-    return type(key) is str and _is_name(key)
+def _is_name(name: object) -> bool:
+    if type(name) is not str or name in _RESERVED or not _FIELD.fullmatch(name):
+        return False
+    if len(_names) < MAX_NAMES:
+        _names.add(name)
+    return True
 
 
-def _spread(value: Mapping[str, Any], hook: Any) -> list[str]:
+def _spread(value: Mapping[Any, Any], hook: Any) -> list[str] | None:
+    """A field for each item, or None when a key cannot be a field's name: then the whole dict is one value."""
     fields: list[str] = []
     json: list[str] = []
     for name, each in value.items():
+        if name not in _names and not _is_name(name):
+            return None
         if type(each) is str:
             fields += (name, each)
         else:

@@ -60,10 +60,9 @@ class Signature:
 
     def arguments(self, job: Any, body: bytes) -> tuple[tuple[Any, ...], dict[str, Any]]:
         """How to call the function with a decoded job."""
-        if self._values:
-            args = self._values(job)
-        else:
-            args = tuple([getattr(job, name) for name in self._positional])
+        args = self._values(job) if self._values else tuple([getattr(job, name) for name in self._positional])
+        if not self._keywords and self.more is None:
+            return args, {}
         named = {name: getattr(job, attribute) for name, attribute in self._keywords}
         if self.more is not None:
             named |= self._extra(envelope.check(body))
@@ -71,7 +70,7 @@ class Signature:
 
     def bind(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> dict[str, Any]:
         """A call's arguments by name. Raises TypeError as the call itself would."""
-        if not kwargs and len(args) == len(self._positional):
+        if not kwargs and not self._keywords and len(args) == len(self._positional):
             return dict(zip(self.names, args, strict=False))
         bound = self._signature.bind(*args, **kwargs).arguments
         for name, value in list(bound.items()):

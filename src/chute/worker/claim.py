@@ -6,6 +6,7 @@ whose answer was lost can be settled: its leases are looked for until a look tha
 
 import logging
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import redis
@@ -21,6 +22,24 @@ log = logging.getLogger("chute.worker")
 REFUSAL_PAUSE = 0.5
 PAUSED_AGAIN = 1.0
 """Seconds between two claims on a paused queue."""
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A claim that was sent: under which identity and number, for how many, when, and from when on it can take nothing."""
+
+    lane: Lane
+    holdings: Holdings
+    call: int
+    want: int
+    sent: float
+    void: float
+    waited: bool = False
+
+    @property
+    def current(self) -> bool:
+        """Whether the identity is still the lane's own."""
+        return self.lane.holdings is self.holdings
 
 
 class Claims:
@@ -60,32 +79,34 @@ class Claims:
 
     def claim(self, lane: Lane, now: float) -> tuple[Command, Callable[[Any], None]]:
         """A claim in a round trip, and who reads its answer (None: it was lost)."""
-        slots, holdings, call = self._slots, lane.holdings, self._next()
+        slots = self._slots
         want = max(0, min(slots.room, CHUNK))
+        asked = Asked(lane, lane.holdings, self._next(), want, now, now + self._validity)
         slots.asked += want
         lane.claiming += 1
         lane.owed = False
 
         def landed(reply: Any) -> None:
             slots.asked -= want
-            if lane.holdings is holdings:
+            if asked.current:
                 lane.claiming -= 1
-            self._read(lane, holdings, call, want, reply, (now, now + self._validity), waited=False)
+            self._read(asked, reply)
 
-        return holdings.claim(call, want, self._deadline(now)), landed
+        return lane.holdings.claim(asked.call, want, self._deadline(now)), landed
 
     def wait(self, lane: Lane, now: float, landed: Callable[[], None]) -> None:
-        """Sleeps on the public list with the claim right behind, in one write. A wait owns no job; what moves it leaves to the claim."""
-        holdings, call = lane.holdings, self._next()
+        """Sleeps on the public list with the claim right behind, in one write. A wait owns no job; what it moves it leaves to the claim."""
+        holdings = lane.holdings
         want = max(1, self._slots.free // len(self._lanes))
+        asked = Asked(lane, holdings, self._next(), want, now, now + BLOCK + self._validity, waited=True)
         lane.waiting = True
 
         def answered(replies: list[Any] | None) -> None:
             lane.waiting = False
-            self._read(lane, holdings, call, want, replies and replies[-1], (now, now + BLOCK + self._validity), waited=True)
+            self._read(asked, replies and replies[-1])
             landed()
 
-        lane.line.send([holdings.wait, holdings.claim(call, want, self._deadline(now + BLOCK))], answered, BLOCK + self._validity)
+        lane.line.send([holdings.wait, holdings.claim(asked.call, want, self._deadline(now + BLOCK))], answered, BLOCK + self._validity)
 
     def _next(self) -> int:
         self._calls += 1
@@ -94,46 +115,47 @@ class Claims:
     def _deadline(self, now: float) -> int | str:
         return int((now + self.ahead + self._validity) * 1000) if self.ahead else ""
 
-    def _read(self, lane: Lane, holdings: Holdings, call: int, want: int, reply: Any, span: tuple[float, float], *, waited: bool) -> None:
-        """What an answer means. `span`: when the claim was sent, and from when on it is void."""
-        sent, void = span
-        current = lane.holdings is holdings
+    def _read(self, asked: Asked, reply: Any) -> None:
+        lane = asked.lane
         if isinstance(reply, list):
-            self._took(lane, holdings, call, want, reply, sent, waited=waited)
+            self._took(asked, reply)
         elif reply == b"FENCED":
-            if current and lane.live:
+            if asked.current and lane.live:
                 lane.fenced()
         elif reply == b"PAUSED":
             lane.more, lane.drained = False, True
             lane.owed, lane.pause_until = True, clock.now() + PAUSED_AGAIN
-            lane.alive_at(sent)
-        elif current:
-            self._failed(lane, call, reply, void)
+            lane.alive_at(asked.sent)
+        elif asked.current:
+            self._failed(asked, reply)
 
-    def _took(self, lane: Lane, holdings: Holdings, call: int, want: int, reply: list[Any], sent: float, *, waited: bool) -> None:
+    def _took(self, asked: Asked, reply: list[Any]) -> None:
         server_ms, tag, bodies = reply
-        since = clock.now()
-        self.ahead = server_ms / 1000 - since
-        jobs = [Held(lane, holdings, call * 1000 + i, tag + i - 1, body, since) for i, body in enumerate(bodies, 1)]
-        for job in jobs:
-            job.waited = waited
-        if lane.holdings is not holdings:
+        lane, now = asked.lane, clock.now()
+        self.ahead = server_ms / 1000 - now
+        first = asked.call * 1000 + 1
+        jobs = [Held(lane, asked.holdings, first + i, tag + i, body, now) for i, body in enumerate(bodies)]
+        if not asked.current:
             self._give_back(jobs)  # claimed under an id that has been closed since
             return
+        if asked.waited:
+            for job in jobs:
+                job.waited = True
         self._slots.ready.extend(jobs)
-        lane.alive_at(sent)
+        lane.alive_at(asked.sent)
         if tag == -1:
             lane.owed = True  # it came too late and took nothing
             return
-        lane.more = want > 0 and (len(bodies) == want or sum(map(len, bodies)) >= CLAIM_BYTES)
-        lane.drained = not bodies and want > 0
+        lane.more = asked.want > 0 and (len(bodies) == asked.want or sum(map(len, bodies)) >= CLAIM_BYTES)
+        lane.drained = not bodies and asked.want > 0
 
-    def _failed(self, lane: Lane, call: int, reply: Any, void: float) -> None:
+    def _failed(self, asked: Asked, reply: Any) -> None:
+        lane = asked.lane
         lane.owed = True
         if isinstance(reply, redis.exceptions.NoScriptError):
             self._unknown()
             return
-        lane.doubt(call, void)  # lost, or an error that may have come half-way
+        lane.doubt(asked.call, asked.void)  # lost, or an error that may have come half-way
         if isinstance(reply, Exception):
             lane.pause_until = clock.now() + REFUSAL_PAUSE
             log.warning("queue %s: the server refuses to hand out jobs (%s); trying again", lane.name, reply)

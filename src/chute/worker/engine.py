@@ -131,7 +131,7 @@ class Engine:
         except Refused as refused:
             self._done(held, execute.refuse(held, refused))
             return
-        except Exception as error:  # a converter of the user's may raise anything
+        except BaseException as error:  # a converter of the user's may raise anything
             log.exception("job in queue %s cannot be opened", held.lane.name)
             self._done(held, execute.refuse(held, Refused("bad_arguments", execute.describe(error), held.job_id, held.task)))
             return

@@ -82,7 +82,7 @@ class Desk:
         held.attempt, held.deaths = job.attempt + 1, job.deaths
         held.result_ttl = task.policy.result_ttl if job.result_ttl < 0 else job.result_ttl
         args, kwargs = task.signature.arguments(job, held.body)
-        context = Context(held.job_id, self._queue, task.name, held.attempt, held.tag, job.headers)
+        context = Context(job, self._queue, task.name, held.tag)
         return Opened(task, args, kwargs, context, threaded=self._threaded[task.name])
 
     def _named(self, body: bytes) -> AnyTask:
@@ -200,7 +200,7 @@ def describe(error: BaseException) -> str:
     """Type and message, for people and for the result hash. A message that cannot be had is not worth a worker."""
     try:
         text = str(error)
-    except Exception:
+    except BaseException:  # a message that exits must not exit the worker
         text = "(its message cannot be read)"
     name = type(error).__name__
     return outcome.cut(f"{name}: {text}" if text else name, outcome.MAX_ERROR)
@@ -213,7 +213,7 @@ def _trace(error: BaseException) -> str:
         frames = frames.tb_next
     try:
         return outcome.cut("".join(traceback.format_exception(type(error), error, frames)), outcome.MAX_TRACEBACK)
-    except Exception:
+    except BaseException:
         return ""
 
 

@@ -48,7 +48,7 @@ class Judge:
     async def _judge(self, lane: Lane, worker: bytes, beat: bytes) -> None:
         now = clock.now()
         last, since = self._seen.get((lane.name, worker), (b"", now))
-        if beat != DEAD and beat != last:
+        if beat not in (DEAD, last):
             self._seen[lane.name, worker] = (beat, now)
         elif beat == DEAD or now - since > self._engine.timing.dead_after:
             await self._take_over(lane, Holdings(lane.name, worker.decode()), beat)
@@ -64,7 +64,9 @@ class Judge:
                 return
             count += given_back
         await self._answer(theirs.reclaim({}))
-        log.warning("queue %s: worker %s made no progress and was closed; %d jobs that it held went back", lane.name, theirs.worker[:8], count)
+        log.warning(
+            "queue %s: worker %s made no progress and was closed; %d jobs that it held went back", lane.name, theirs.worker[:8], count
+        )
 
     async def _answer(self, command: Any) -> Any:
         replies = await self._engine.line.ask([command])
