@@ -21,9 +21,9 @@ ROOT = Path(__file__).parents[1]
 SRC, TESTS = ROOT / "src" / "chute", ROOT / "tests"
 
 LAYERS = (
-    "keys duration settings script release context keeper worker.clock",  # names and numbers; the keeper stands alone
+    "keys duration settings script release keeper worker.clock",  # names and numbers; the keeper stands alone
     "errors envelope address",
-    "outcome policy signature version server",  # what a job is, and the server that is there
+    "context outcome policy signature version server",  # what a job is, and the server that is there
     "connection",
     "store line",  # the one door to the server
     "waiting admin",
@@ -66,17 +66,17 @@ PUBLIC = [
     "Call", "Context", "GiveUp", "Job", "Queue", "Retry", "Snooze", "Task", "Worker", "aclose", "as_completed", "context", "errors", "gather",
 ]  # fmt: skip
 
-WITHOUT_A_TEST: set[str] = set()
+WITHOUT_A_TEST: set[str] = {
+    "__main__", "admin", "call", "chute", "cli", "cli.common", "cli.demo", "cli.logs", "cli.server", "cli.work", "connection",
+    "demo", "demo.app", "demo.stage", "line", "queue", "release", "result", "store", "task", "waiting", "worker", "worker.claim", "worker.clock",
+    "worker.execute", "worker.finish", "worker.held", "worker.lane", "worker.leave", "worker.tend",
+}  # fmt: skip
 """The modules that no test file mirrors."""
 
 OF_NO_MODULE = {
-    "test_house_rules.py",
-    "test_typing.py",
-    "test_examples.py",
-    "test_servers.py",
-    "test_wait_model.py",
-    "test_state_machine.py",
-}
+    "cli/test_clear.py", "test_examples.py", "test_house_rules.py", "test_readme.py", "test_servers.py", "test_state_machine.py",
+    "test_typing.py", "test_wait_model.py",
+}  # fmt: skip
 OF_NO_MODULE_EITHER = ("contract", "scripts")
 """Tests of promises, of the scripts and of the tests themselves."""
 

@@ -10,8 +10,10 @@ from redis.connection import parse_url
 
 from chute import settings
 
-_PASSWORD = re.compile(r"(://[^:/?#]*:)[^/?#]*@")
-_QUERY_PASSWORD = re.compile(r"([?&][a-z_]*password=)[^&]*")
+_PASSWORD = re.compile(r"^((?:[a-z]+://)?+[^:/?#@]*:).*@", re.DOTALL | re.IGNORECASE)
+"""Up to the last @: a password may hold what should have been escaped."""
+_QUERY_PASSWORD = re.compile(r"([?&][a-z_]*password=)[^&]*", re.IGNORECASE)
+_ESCAPES = "in a password, / ? # @ are written %2F %3F %23 %40"
 _SCHEMES = {"redis": "redis", "rediss": "rediss", "valkey": "redis", "valkeys": "rediss", "unix": "unix"}
 
 
@@ -63,7 +65,8 @@ def client_url(url: str, source: str = "the URL") -> str:
     try:
         parse_url(known)
     except ValueError as error:
-        raise ValueError(f"{source} is not a server's URL: {redact(url)} ({error})") from None
+        why = _ESCAPES if "@" in rest else error  # its own words may quote the password
+        raise ValueError(f"{source} is not a server's URL: {redact(url)} ({why})") from None
     return known
 
 

@@ -12,7 +12,7 @@ from typing import Annotated, Any
 
 import msgspec
 
-from chute.duration import LONGEST_TTL
+from chute.duration import LONGEST
 from chute.keys import is_job_id
 
 MAX_BYTES = 1 << 20
@@ -47,7 +47,7 @@ class Head(msgspec.Struct, rename={name: f"@{name}" for name in ("task", "at", "
     deaths: Count = 0
     expires: int = 0
     headers: dict[str, str] = {}
-    result_ttl: Annotated[int, msgspec.Meta(ge=0, le=LONGEST_TTL)] = -1
+    result_ttl: Annotated[int, msgspec.Meta(ge=0, le=LONGEST)] = -1
 
 
 OURS = frozenset(Head.__struct_encode_fields__)

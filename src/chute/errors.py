@@ -14,10 +14,13 @@ class JobFailed(ChuteError):
     """The job ran and failed for good, or was refused. `error` is its type and message, `traceback` where it was raised ("" if unknown)."""
 
     def __init__(self, job_id: str, error: str, traceback: str = "") -> None:
-        super().__init__(f"job {job_id} failed: {error}")
+        super().__init__(job_id, error, traceback)
         self.job_id = job_id
         self.error = error
         self.traceback = traceback
+
+    def __str__(self) -> str:
+        return f"job {self.job_id} failed: {self.error}"
 
 
 class JobCancelled(ChuteError):
@@ -35,8 +38,12 @@ class Unconfirmed(ChuteError):
     """
 
     def __init__(self, job_id: str, why: str) -> None:
-        super().__init__(f"it is unknown whether job {job_id} was accepted: {why}. Enqueueing it again may run it twice")
+        super().__init__(job_id, why)
         self.job_id = job_id
+        self.why = why
+
+    def __str__(self) -> str:
+        return f"it is unknown whether job {self.job_id} was accepted: {self.why}. Enqueueing it again may run it twice"
 
 
 class Rejected(ChuteError):

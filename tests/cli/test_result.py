@@ -25,7 +25,7 @@ def test_a_dict_is_shown_line_by_line(server: Server) -> None:
     assert sorted(done.stdout.splitlines()) == ["answer: größer 1", "none: null", "score: 0.5"]
 
 
-@pytest.mark.parametrize("value", ["null", "true", "[1,2]", '"text"', "{}", "18446744073709551617"])
+@pytest.mark.parametrize("value", ["null", "true", "[1,2]", '"text"', "18446744073709551617"])
 def test_any_other_value_is_shown_as_json(server: Server, value: str) -> None:
     store(server, "r", status="completed", **{"@value": value})
     done = chute("result", "r", url=server.url)

@@ -3,12 +3,15 @@
 Beside them: reading a result hash, and waiting for one. Knows nothing of the package but its command line and its public keys.
 """
 
+import atexit
 import contextlib
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Self
@@ -25,18 +28,43 @@ Result = dict[str, str]
 def environment(**more: str) -> dict[str, str]:
     """The environment of a command: nothing of the user's servers, quick beats."""
     kept = {name: value for name, value in os.environ.items() if name not in ("CHUTE_URL", "REDIS_URL")}
-    return {**kept, "CHUTE_BEAT": "0.2", "CHUTE_DEAD_AFTER": "1.5", "PYTHONDONTWRITEBYTECODE": "1", **more}
+    return {**kept, "CHUTE_BEAT": "0.2", "CHUTE_DEAD_AFTER": "1.5", **more}
+
+
+class _Forks:
+    """The process that runs commands, started with the first of them and ended with the last test. See `forks.py`."""
+
+    wire: socket.socket | None = None
+
+    @classmethod
+    def start(cls) -> socket.socket:
+        cls.wire, far = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        process = subprocess.Popen(
+            [sys.executable, "-m", "contract.forks"], stdin=far, cwd=HERE.parent, env=environment(), start_new_session=True
+        )
+        far.close()
+        atexit.register(process.wait)
+        atexit.register(cls.wire.close)  # runs first, and is what ends it
+        return cls.wire
 
 
 def chute(
     *words: str, url: str | None = None, stdin: bytes = b"", cwd: Path = HERE, timeout: float = 20, **env: str
 ) -> subprocess.CompletedProcess[str]:
     """Runs `chute WORDS --url URL` to its end, without a terminal."""
-    where = [] if url is None else ["--url", url]
-    done = subprocess.run(
-        [*COMMAND, *words, *where], input=stdin, capture_output=True, cwd=cwd, env=environment(**env), timeout=timeout, check=False
-    )
-    return subprocess.CompletedProcess(done.args, done.returncode, done.stdout.decode(), done.stderr.decode())
+    every = [*words, *([] if url is None else ["--url", url])]
+    wire = _Forks.wire or _Forks.start()
+    with contextlib.ExitStack() as files:
+        given, out, err = (files.enter_context(tempfile.TemporaryFile()) for _ in range(3))
+        given.write(stdin)
+        given.seek(0)
+        request = json.dumps({"words": every, "cwd": str(cwd), "env": environment(**env)})
+        socket.send_fds(wire, [request.encode()], [each.fileno() for each in (given, out, err)])
+        wire.settimeout(timeout)
+        code = int(wire.recv(100))
+        out.seek(0)
+        err.seek(0)
+        return subprocess.CompletedProcess(every, code, out.read().decode(), err.read().decode())
 
 
 def lines(text: str) -> list[Any]:
@@ -69,8 +97,8 @@ class Work:
         try:
             if self.process.poll() is None:
                 self.process.send_signal(signal.SIGTERM)
-            code = self.wait()
-            assert kind is not None or code == 0, f"exit {code}: {self.stderr}"
+                code = self.wait()
+                assert kind is not None or code == 0, f"exit {code}: {self.stderr}"
         finally:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(self.process.pid, signal.SIGKILL)

@@ -1,0 +1,113 @@
+"""What a worker says: the first line, a line for each failure, JSON where it was asked for, and a status line on a terminal only."""
+
+import json
+import os
+import pty
+import re
+import signal
+import subprocess
+
+import pytest
+
+from contract.helpers import COMMAND, HERE, Work, environment, lines, push, result, working
+from servers import Server, StartServer, until
+
+BOOM = [{"job_id": f"boom-{n}", "@task": "boom", "word": f"word {n}"} for n in range(3)]
+
+
+@pytest.mark.parametrize(
+    ("options", "env", "how"),
+    [((), {}, "--url"), (None, {"CHUTE_URL": "URL"}, "CHUTE_URL"), (None, {"REDIS_URL": "URL"}, "REDIS_URL")],
+)
+def test_the_first_line_says_which_server_and_how_to_choose_another(
+    server: Server, options: tuple[str, ...] | None, env: dict[str, str], how: str
+) -> None:
+    chosen = dict.fromkeys(env, server.url)
+    with Work("tasks", None if options is None else server.url, "--burst", **chosen) as work:
+        assert work.wait() == 0
+        first = work.stderr.splitlines()[0]
+    version = re.escape(__import__("chute.release", fromlist=["VERSION"]).VERSION)
+    assert re.fullmatch(rf"chute {version} · server {re.escape(server.url)} \({how}\) · another: --url or CHUTE_URL", first), first
+
+
+@pytest.mark.parametrize(("user", "shown"), [(":canary%21@", ":***@"), ("default:canary%21@", "default:***@")])
+def test_a_password_is_not_shown(start_server: StartServer, user: str, shown: str) -> None:
+    locked = start_server("valkey", tcp=True)
+    locked.client().config_set("requirepass", "canary!")
+    with Work("tasks", locked.tcp_url.replace("//", f"//{user}"), "--burst") as work:
+        assert work.wait() == 0, work.stderr
+        assert "canary" not in work.stderr
+        assert locked.tcp_url.replace("//", f"//{shown}") in work.stderr.splitlines()[0]
+
+
+def test_a_failure_is_one_warning_and_a_success_is_no_line(server: Server) -> None:
+    push(server.client(), "jobs", *BOOM, *[{"job_id": f"ok-{n}", "question": "?"} for n in range(50)])
+    with Work("tasks:jobs", server.url, "--burst") as work:
+        assert work.wait() == 0
+        said = work.stderr.splitlines()
+        assert work.stdout == ""
+    for n in range(3):
+        (line,) = [line for line in said if f"boom-{n}" in line]
+        assert "WARNING" in line
+        assert f"ValueError: word {n}" in line
+    assert not [line for line in said if "ok-" in line]
+    assert "\x1b" not in "".join(said)
+
+
+def test_json_is_one_object_a_line(server: Server) -> None:
+    push(server.client(), "jobs", *BOOM, b"\x1b[2J not json\n")
+    with Work("tasks:jobs", server.url, "--burst", "--log-format", "json") as work:
+        assert work.wait() == 0
+        said = [line for line in work.stderr.splitlines() if line.startswith("{")]
+    warnings = [line for line in lines("\n".join(said)) if str(line["level"]).lower() == "warning"]
+    assert len([line for line in warnings if "boom-" in json.dumps(line)]) == 3
+    assert len(warnings) == 4
+
+
+def test_only_what_was_asked_for(server: Server) -> None:
+    push(server.client(), "jobs", *BOOM)
+    with Work("tasks:jobs", server.url, "--burst", "--log-level", "error") as work:
+        assert work.wait() == 0
+        assert "boom-" not in work.stderr
+
+
+def test_what_jobs_carry_is_not_logged(server: Server) -> None:
+    push(server.client(), "jobs", {"job_id": "quiet", "question": "canary-in-a-payload"}, '{"question": "canary-in-a-payload", "x": 1}')
+    with Work("tasks:jobs", server.url, "--burst", "--log-level", "info") as work:
+        assert work.wait() == 0
+        assert "refused" in work.stderr
+        assert "canary-in-a-payload" not in work.stderr
+
+
+@pytest.mark.parametrize("no_colour", ["", "1"])
+def test_a_terminal_gets_a_status_line(server: Server, no_colour: str) -> None:
+    master, slave = pty.openpty()
+    command = [*COMMAND, "work", "tasks:jobs", "--url", server.url]
+    env = environment(TERM="xterm", **({"NO_COLOR": no_colour} if no_colour else {}))
+    working_one = subprocess.Popen(command, stdin=slave, stdout=slave, stderr=slave, cwd=HERE, env=env, start_new_session=True)
+    os.close(slave)
+    push(server.client(), "jobs", *[{"job_id": f"ok-{n}", "question": "?"} for n in range(7)])
+    assert result(server.client(), "ok-6")["status"] == "completed"
+    seen = b""
+    while b"7 done" not in seen:
+        seen += os.read(master, 65536)
+    working_one.send_signal(signal.SIGTERM)
+    assert working_one.wait(10) == 0
+    os.close(master)
+    assert not re.search(rb"\x1b\[[0-9;]*m", seen), "no colour was asked for, or none is used"
+
+
+def test_a_closed_stderr_stops_nothing(server: Server) -> None:
+    client = server.client()
+    with working(server, "tasks:jobs", "jobs"):
+        command = [*COMMAND, "work", "tasks:jobs", "--url", server.url]
+        deaf = subprocess.Popen(command, stderr=subprocess.PIPE, cwd=HERE, env=environment(), start_new_session=True)
+        assert deaf.stderr is not None
+        deaf.stderr.close()
+        assert until(lambda: client.hlen("workers:{queue:jobs}") == 2 or deaf.poll() is not None, 15)
+        push(client, "jobs", *BOOM * 20, *[{"job_id": f"ok-{n}", "question": "?"} for n in range(50)])
+        for n in range(50):
+            result(client, f"ok-{n}")
+        assert deaf.poll() is None
+        deaf.send_signal(signal.SIGTERM)
+        assert deaf.wait(10) == 0

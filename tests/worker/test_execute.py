@@ -1,0 +1,201 @@
+"""From bytes to an outcome: what is opened, what is refused and why, and what every way to end a run comes to."""
+
+import asyncio
+import threading
+from typing import Any
+
+import pytest
+
+import chute
+from chute.envelope import Refused
+from chute.outcome import Again, Completed, Failed, Outcome, Released
+from chute.worker.execute import Desk, Executor, describe, refuse
+from chute.worker.held import Held
+from worker.made import held
+
+
+class Rude(Exception):
+    """Its message ends whoever asks for it."""
+
+    def __str__(self) -> str:
+        raise SystemExit(3)
+
+
+async def answer(question: str) -> dict[str, str]:
+    return {"answer": question}
+
+
+def plain(number: int = 1) -> str:
+    return f"{number} in {threading.current_thread().name}"
+
+
+async def fail(kind: str) -> None:
+    raise {
+        "value": ValueError("no"),
+        "exit": SystemExit(1),
+        "interrupt": KeyboardInterrupt(),
+        "cancel": asyncio.CancelledError(),
+        "memory": MemoryError(),
+        "stop": StopAsyncIteration(),
+        "rude": Rude(),
+        "retry": chute.Retry(after=5),
+        "snooze": chute.Snooze(2),
+        "give up": chute.GiveUp("enough"),
+    }[kind]
+
+
+class Gate:
+    """A plain task that waits to be let through."""
+
+    def __init__(self) -> None:
+        self.go = threading.Event()
+
+    def wait(self) -> str:
+        assert self.go.wait(10)
+        return chute.context().task
+
+
+def queue_of(*tasks: Any, **how: Any) -> chute.Queue:
+    queue = chute.Queue("jobs")
+    for task in tasks:
+        queue.task(**how)(task)
+    return queue
+
+
+def run(queue: chute.Queue, job: Held) -> Outcome:
+    async def main() -> Outcome:
+        executor = Executor(2)
+        try:
+            return await executor.run(job, Desk(queue).open(job))
+        finally:
+            executor.close()
+
+    return asyncio.run(main())
+
+
+def test_the_only_task_runs_what_names_none() -> None:
+    job = held(b'{"job_id":"a","question":"Why?","@attempt":2}')
+    assert run(queue_of(answer), job) == Completed(["answer", "Why?"])
+    assert (job.job_id, job.task, job.attempt, job.result_ttl) == ("a", "answer", 3, 3600)
+
+
+def test_a_job_says_how_long_its_result_is_kept() -> None:
+    job = held(b'{"question":"?","@result_ttl":5}')
+    Desk(queue_of(answer, result_ttl=60)).open(job)
+    assert job.result_ttl == 5
+
+
+def test_of_several_tasks_the_named_one_runs() -> None:
+    both = queue_of(answer, plain)
+    assert run(both, held(b'{"@task":"answer","question":"?"}')) == Completed(["answer", "?"])
+    assert "chute" in str(run(both, held(b'{"@task":"plain"}')))
+
+
+def test_a_default_runs_what_names_none() -> None:
+    queue = queue_of(answer)
+    queue.task(default=True)(plain)
+    assert "1 in chute" in str(run(queue, held(b"{}")))
+
+
+@pytest.mark.parametrize(
+    ("tasks", "body", "reason"),
+    [
+        ((answer, plain), b"{}", "unknown_task"),
+        ((answer, plain), b'{"@task":"os.system"}', "unknown_task"),
+        ((answer,), b'{"@task":"other","question":"?"}', "unknown_task"),
+        ((answer,), b'{"@task":"other","number":1}', "unknown_task"),
+        ((answer,), b'{"number":1}', "bad_arguments"),
+        ((answer, plain), b'{"@task":5}', "bad_field"),
+        ((answer, plain), b'{"@task":"other","job_id":""}', "bad_job_id"),
+        ((answer, plain), b"{", "bad_json"),
+        ((answer, plain), b"\xff", "bad_utf8"),
+        ((answer, plain), b"[]", "bad_shape"),
+    ],
+)
+def test_what_is_no_job_for_this_queue_is_refused(tasks: tuple[Any, ...], body: bytes, reason: str) -> None:
+    with pytest.raises(Refused) as caught:
+        Desk(queue_of(*tasks)).open(held(body))
+    assert caught.value.reason == reason
+
+
+def test_a_refusal_names_the_job_and_what_the_queue_has() -> None:
+    job = held(b'{"job_id":"a","@task":"answr"}')
+    with pytest.raises(Refused, match=r'queue jobs has no task "answr" \(it has: answer, plain\)') as caught:
+        Desk(queue_of(answer, plain)).open(job)
+    outcome = refuse(job, caught.value)
+    assert (job.job_id, job.task, job.result_ttl) == ("a", "answr", 3600)
+    assert outcome.reason == "unknown_task"  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize("kind", ["value", "exit", "interrupt", "cancel", "memory", "stop", "rude"])
+def test_whatever_a_handler_raises_is_a_failed_attempt(kind: str) -> None:
+    job = held(b'{"job_id":"a","kind":"%s","x":1.50}' % kind.encode())
+
+    async def with_more(kind: str, x: float) -> None:
+        await fail(kind)
+
+    again = run(queue_of(with_more), job)
+    assert isinstance(again, Again)
+    assert 0 <= again.delay <= 1000
+    assert again.body == '{"job_id":"a","kind":"%s","x":1.50,"@attempt":1}' % kind
+
+
+def test_the_last_attempt_fails_for_good_with_a_place_in_the_users_code() -> None:
+    outcome = run(queue_of(fail, retries=2), held(b'{"job_id":"a","kind":"value","@attempt":2}'))
+    assert isinstance(outcome, Failed)
+    assert (outcome.reason, outcome.error) == ("failed", "ValueError: no")
+    assert "execute.py" not in outcome.traceback.replace("test_execute.py", "")
+    assert "raise {" in outcome.traceback
+
+
+def test_a_retry_counts_and_a_snooze_does_not() -> None:
+    retry = run(queue_of(fail), held(b'{"job_id":"a","kind":"retry"}'))
+    assert retry == Again(5000, '{"job_id":"a","kind":"retry","@attempt":1}')
+    snooze = run(queue_of(fail), held(b'{"job_id":"a","kind":"snooze"}'))
+    assert snooze == Again(2000, '{"job_id":"a","kind":"snooze"}')
+    snooze = run(queue_of(fail, retries=1), held(b'{"job_id":"a","kind":"snooze","@attempt":1}'))
+    assert snooze == Again(2000, '{"job_id":"a","kind":"snooze","@attempt":1}')
+
+
+def test_a_job_without_an_id_gets_one_before_it_runs_again() -> None:
+    again = run(queue_of(fail), held(b'{"kind":"snooze"}'))
+    assert isinstance(again, Again)
+    assert '"job_id":"' in again.body
+
+
+def test_giving_up_is_final() -> None:
+    outcome = run(queue_of(fail), held(b'{"kind":"give up"}'))
+    assert isinstance(outcome, Failed)
+    assert (outcome.reason, outcome.error) == ("gave_up", "GiveUp: enough")
+
+
+def test_a_cancellation_by_the_clock_is_a_timeout_and_one_by_the_end_is_a_release() -> None:
+    late, ended = held(b'{"kind":"cancel"}'), held(b'{"kind":"cancel"}')
+    late.overdue, ended.broken_off = True, True
+    outcome = run(queue_of(fail, retries=0, timeout=2), late)
+    assert isinstance(outcome, Failed)
+    assert outcome.error == "TimeoutError: ran longer than 2 s (the timeout of task fail)"
+    assert run(queue_of(fail), ended) == Released()
+
+
+def test_a_thread_is_taken_while_a_plain_function_runs() -> None:
+    gate = Gate()
+
+    async def main() -> None:
+        executor = Executor(1)
+        job = held(b"{}")
+        running = asyncio.create_task(executor.run(job, Desk(queue_of(gate.wait)).open(job)))
+        await asyncio.sleep(0.01)
+        assert not executor.thread_free
+        assert not executor.close()
+        gate.go.set()
+        assert await running == Completed(["@value", '"wait"'])
+        assert executor.thread_free
+
+    asyncio.run(main())
+
+
+def test_a_message_that_cannot_be_had_is_described_all_the_same() -> None:
+    assert describe(Rude()) == "Rude: (its message cannot be read)"
+    assert describe(ValueError("\ud800")) == "ValueError: \\ud800"
+    assert describe(KeyError()) == "KeyError"

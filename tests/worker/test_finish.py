@@ -1,0 +1,171 @@
+"""Outcomes become records, wait, go out in batches, and are sent again until they are answered."""
+
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+import pytest
+import redis
+
+from chute.outcome import Again, Completed, Failed, Outcome, Refused, Released
+from chute.worker.finish import Finisher, command, record
+from chute.worker.held import Held
+from worker.made import held
+
+OOM = redis.exceptions.ResponseError("MISCONF no")
+NOSCRIPT = redis.exceptions.NoScriptError("No matching script")
+
+
+class Later:
+    """What was to be done later, by hand."""
+
+    def __init__(self) -> None:
+        self.calls: list[Callable[[], None]] = []
+        self.unknown = 0
+
+    def __call__(self, seconds: float, fn: Callable[[], None]) -> None:
+        assert seconds > 0
+        self.calls.append(fn)
+
+    def forgot(self) -> None:
+        self.unknown += 1
+
+
+def job(job_id: str = "a", ttl: int = 60, body: bytes = b"{}", lease: int = 1001) -> Held:
+    made = held(body, lease=lease)
+    made.job_id, made.task, made.result_ttl, made.attempt = job_id, "answer", ttl, 2
+    return made
+
+
+def unpacked(outcome: Outcome, of: Held) -> tuple[str, Any]:
+    made = record(of, outcome)
+    return made.job_id, msgspec.msgpack.decode(made.packed)
+
+
+@pytest.fixture
+def later() -> Later:
+    return Later()
+
+
+@pytest.fixture
+def finisher(later: Later) -> Finisher:
+    return Finisher(later, later.forgot)
+
+
+def test_a_result_is_written_under_the_jobs_id() -> None:
+    job_id, packed = unpacked(Completed(["answer", "x"]), job())
+    assert job_id == "a"
+    assert packed[:5] == ["result", 1001, 60, "status", "completed"]
+    assert packed[5] == "completed_at"
+    assert packed[7:] == ["answer", "x", "@queue", "jobs", "@tag", "7"]
+
+
+def test_a_result_that_could_not_be_stored_says_so() -> None:
+    _, packed = unpacked(Completed([], "too large"), job())
+    assert packed[7:9] == ["@result_error", "too large"]
+
+
+@pytest.mark.parametrize("of", [job(job_id=""), job(ttl=0)])
+def test_where_nobody_can_ask_nothing_is_stored(of: Held) -> None:
+    assert unpacked(Completed(["answer", "x"]), of) == ("", ["drop", 1001])
+    job_id, packed = unpacked(Failed("failed", "E"), of)
+    assert (job_id, packed[0]) == ("", "fail")
+
+
+def test_retries_and_releases_are_short() -> None:
+    assert unpacked(Again(250, "{}"), job()) == ("", ["retry", 1001, 250, "{}"])
+    assert unpacked(Released(), job()) == ("", ["release", 1001])
+
+
+def test_a_failure_leaves_a_letter_and_a_result() -> None:
+    job_id, packed = unpacked(Failed("gave_up", "E: x", "trace"), job())
+    kind, lease, ttl, letter, *fields = packed
+    assert (job_id, kind, lease, ttl) == ("a", "fail", 1001, 60)
+    pairs = dict(zip(letter[::2], letter[1::2], strict=True))
+    assert pairs == {
+        "reason": "gave_up", "error": "E: x", "job_id": "a", "task": "answer", "attempt": "2", "deaths": "0", "worker": "w", "traceback": "trace",
+    }  # fmt: skip
+    result = dict(zip(fields[::2], fields[1::2], strict=True))
+    assert (result["status"], result["error"], result["@reason"], result["@traceback"]) == ("failed", "E: x", "gave_up", "trace")
+
+
+def test_a_refused_entry_that_is_cut_tells_its_length_and_digest() -> None:
+    _, short = unpacked(Refused("bad_json", "no"), job(job_id="", body=b"x"))
+    _, long = unpacked(Refused("too_large", "no"), job(job_id="", body=b"x" * 70_000))
+    assert "length" not in short[3]
+    pairs = dict(zip(long[3][::2], long[3][1::2], strict=True))
+    assert (pairs["length"], len(pairs["sha256"])) == ("70000", 64)
+
+
+def test_an_outcome_that_cannot_be_written_becomes_a_failure(finisher: Finisher) -> None:
+    finisher.add(job(), Again(1, "\ud800"))
+    ((_, (made,)),) = finisher.batches()
+    assert msgspec.msgpack.decode(made.packed)[0] == "fail"
+
+
+def test_batches_are_by_identity_and_at_most_a_thousand(finisher: Finisher) -> None:
+    jobs = [job(lease=i) for i in range(1500)]
+    for each in jobs[1:]:
+        each.holdings = jobs[0].holdings
+    other = job()
+    for each in (*jobs, other):
+        finisher.add(each, Released())
+    batches = finisher.batches()
+    assert [len(records) for _, records in batches] == [1000, 500, 1]
+    assert (finisher.waiting, finisher.unanswered) == ([], 1501)
+    assert command(batches[2])[0] == "EVALSHA"
+
+
+def test_what_is_answered_is_done(finisher: Finisher) -> None:
+    finisher.add(job(), Released())
+    ((_, records),) = finisher.batches()
+    finisher.answered(records, b"1")
+    assert (finisher.waiting, finisher.unanswered) == ([], 0)
+
+
+def test_what_was_lost_waits_again_before_what_came_since(finisher: Finisher) -> None:
+    first, second = job(lease=1), job(lease=2)
+    finisher.add(first, Released())
+    ((_, records),) = finisher.batches()
+    finisher.add(second, Released())
+    finisher.answered(records, None)
+    assert [each.held for each in finisher.waiting] == [first, second]
+    assert (finisher.unanswered, first.repeated, second.repeated) == (0, True, False)
+
+
+def test_an_unknown_script_is_loaded_and_the_batch_sent_at_once(finisher: Finisher, later: Later) -> None:
+    finisher.add(job(), Released())
+    ((_, records),) = finisher.batches()
+    finisher.answered(records, NOSCRIPT)
+    assert (later.unknown, len(finisher.waiting), finisher.unanswered) == (1, 1, 0)
+
+
+def test_a_refusing_server_is_asked_again_later_and_the_batch_stays_unanswered(finisher: Finisher, later: Later) -> None:
+    finisher.add(job(), Released())
+    ((_, records),) = finisher.batches()
+    finisher.answered(records, OOM)
+    assert (finisher.waiting, finisher.unanswered) == ([], 1)
+    later.calls.pop()()
+    assert (len(finisher.waiting), finisher.unanswered) == (1, 0)
+
+
+def test_of_a_batch_only_what_was_not_accepted_is_sent_again(finisher: Finisher, later: Later) -> None:
+    jobs = [job(lease=i) for i in range(3)]
+    for each in jobs:
+        each.holdings = jobs[0].holdings
+        finisher.add(each, Released())
+    ((_, records),) = finisher.batches()
+    finisher.answered(records, b"1E0")
+    assert finisher.unanswered == 1
+    later.calls.pop()()
+    assert [each.held for each in finisher.waiting] == [jobs[1]]
+
+
+def test_a_job_that_another_worker_took_over_is_told_of_once(finisher: Finisher, caplog: pytest.LogCaptureFixture) -> None:
+    stale, repeated = job(lease=1), job(lease=2)
+    repeated.holdings, repeated.repeated = stale.holdings, True
+    for each in (stale, repeated):
+        finisher.add(each, Released())
+    ((_, records),) = finisher.batches()
+    finisher.answered(records, b"00")
+    assert sum("was taken over" in message for message in caplog.messages) == 1
