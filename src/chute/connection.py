@@ -49,6 +49,15 @@ def accepted(reply: Any) -> Any:
     return reply
 
 
+def login_refused(error: BaseException | None) -> bool:
+    """Whether the server was there and did not let us in: to try again is in vain. redis-py wraps its own errors, so causes count."""
+    while error is not None:
+        if isinstance(error, redis.AuthenticationError):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
+
+
 def _pool_options(url: str, parse: Callable[[str], Any]) -> dict[str, Any]:
     defaults: dict[str, Any] = {"socket_timeout": TIMEOUT, "socket_connect_timeout": TIMEOUT, "max_connections": 64}
     fixed = {

@@ -75,6 +75,8 @@ class Watch:
 
     async def wait(self, job_id: str, deadline: float | None) -> Hash:
         """As the blocking `wait`."""
+        if _left(deadline) <= 0:
+            return await self._endpoint.arun(store.read_result(job_id))
         future: asyncio.Future[Hash] = asyncio.get_running_loop().create_future()
         waiting = self._waiting.setdefault(job_id, set())
         waiting.add(future)

@@ -32,6 +32,15 @@ def nothing_held(client: redis.Redis) -> bool:
     return not client.keys("leases:*") and not client.keys("workers:*")
 
 
+def test_a_signal_in_its_first_moments_ends_it_and_leaves_nothing(server: Server) -> None:
+    """As soon as others can see the worker it can be told to stop."""
+    for _ in range(5):
+        with working(server, "tasks", "jobs", "alone") as work:
+            work.signal(signal.SIGTERM)
+            assert work.wait(5) == 0
+        assert nothing_held(server.client())
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_an_idle_worker_ends_at_once(each_server: Server, number: int) -> None:
     with working(each_server, "tasks", "jobs", "alone") as work:

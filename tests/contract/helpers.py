@@ -121,7 +121,7 @@ class Work:
         """Sends it a signal."""
         self.process.send_signal(number)
 
-    def wait(self, timeout: float = 20) -> int:
+    def wait(self, timeout: float = 12) -> int:
         """Waits for its end and gives its exit code."""
         return self.process.wait(timeout)
 

@@ -53,7 +53,7 @@ def test_a_dict_becomes_a_field_a_key(stage: Stage) -> None:
     assert returning.give.job("r").result(5) == returning.VALUES["dict"]()
 
 
-@pytest.mark.parametrize("kind", ["number in text", "dict of 32", "key of 64", "key with dots", "-2**70", "null and a number"])
+@pytest.mark.parametrize("kind", returning.SPREAD)
 def test_these_dicts_are_spread(stage: Stage, kind: str) -> None:
     value = returning.VALUES[kind]()
     fields = given(stage, kind)
@@ -62,37 +62,7 @@ def test_these_dicts_are_spread(stage: Stage, kind: str) -> None:
     assert returning.give.job("r").result(5) == value
 
 
-@pytest.mark.parametrize(
-    "kind",
-    [
-        "dict of 33",
-        "empty dict",
-        "reserved status",
-        "reserved completed_at",
-        "reserved error",
-        "all of them",
-        "key with a space",
-        "key with an at",
-        "key with a NUL",
-        "empty key",
-        "key of digits",
-        "key of 65",
-        "key with a letter",
-        "key with a line end",
-        "None",
-        "True",
-        "zero",
-        "text",
-        "empty text",
-        "list",
-        "empty list",
-        "2**63",
-        "2**64+1",
-        "tenth",
-        "largest",
-        "minus zero",
-    ],
-)
+@pytest.mark.parametrize("kind", returning.WHOLE)
 def test_every_other_value_goes_whole(stage: Stage, kind: str) -> None:
     value = returning.VALUES[kind]()
     fields = given(stage, kind)
@@ -170,29 +140,7 @@ def test_a_value_that_is_not_what_was_annotated_is_given_as_it_is() -> None:
     assert returning.wrong.enqueue().result(10) == "no int at all"
 
 
-@pytest.mark.parametrize(
-    "kind",
-    [
-        "NaN",
-        "NaN inside",
-        "NaN in a point",
-        "infinity",
-        "minus infinity",
-        "lone surrogate",
-        "lone surrogate in a dict",
-        "lone surrogate in a key",
-        "lone surrogate inside",
-        "cycle",
-        "very deep",
-        "opaque",
-        "opaque inside",
-        "generator",
-        "more than 256 KiB",
-        "more than 256 KiB in bytes",
-        "dict of 100,000",
-        "100 MB",
-    ],
-)
+@pytest.mark.parametrize("kind", returning.UNSTORABLE)
 def test_what_cannot_be_stored_is_said_and_not_run_again(stage: Stage, kind: str) -> None:
     before = stage.client.info("memory")["used_memory"]
     fields = given(stage, kind)

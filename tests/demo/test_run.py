@@ -34,9 +34,7 @@ def temporary() -> Iterator[Path]:
 def start(temporary: Path, *options: str, stderr: int = subprocess.PIPE, **environment: str) -> subprocess.Popen[str]:
     command = [sys.executable, "-m", "chute", "demo", *options]
     env = {**os.environ, "TMPDIR": str(temporary), **environment}
-    return subprocess.Popen(
-        command, env=env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=stderr, text=True
-    )
+    return subprocess.Popen(command, env=env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=stderr, text=True)
 
 
 def processes_in(directory: Path) -> list[int]:

@@ -255,7 +255,8 @@ def test_all_maps_are_empty_after_the_work(server: Server) -> None:
 
     async def main() -> None:
         async with working(queue) as engine:
-            await until(lambda: engine.totals["completed"] == 3000 and engine.lanes[0].waiting and not engine.finisher.unanswered)
+            await until(lambda: engine.totals["completed"] == 3000 and engine.lanes[0].waiting)
+            await until(lambda: not engine.finisher.unanswered and not engine.finisher.waiting)
             slots, finisher, lane = engine.slots, engine.finisher, engine.lanes[0]
             assert (len(slots.ready), len(slots.parked), len(slots.running), slots.asked) == (0, 0, 0, 0)
             assert (len(finisher.waiting), lane.claiming, len(lane.uncertain)) == (0, 0, 0)

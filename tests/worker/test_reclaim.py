@@ -85,6 +85,7 @@ def test_a_worker_whose_handler_blocks_the_loop_is_not_judged_by_who_could_not_l
 
     async def main() -> None:
         async with working(queue) as first, working(other):
+            await soon(lambda: each_server.client().hlen(KEYS.workers) == 2)
             ids = set(each_server.client().hkeys(KEYS.workers))
             await asyncio.sleep(0.3)
             __import__("time").sleep(2.5)  # both are deaf for longer than dead_after

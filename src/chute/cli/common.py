@@ -1,5 +1,6 @@
 """What every command shares: the option `--url`, messages, JSON lines."""
 
+import contextlib
 import sys
 from collections.abc import Callable
 from typing import Any, NoReturn, TypeVar
@@ -30,8 +31,9 @@ url_option = click.option(
 
 
 def say(message: str) -> None:
-    """A message for people."""
-    click.echo(message, err=True)
+    """A message for people. Where nobody can read it any more, the work goes on."""
+    with contextlib.suppress(OSError):
+        click.echo(message, err=True)
 
 
 def fail(message: str, code: int) -> NoReturn:

@@ -8,7 +8,7 @@ import click
 import msgspec
 
 from chute import connection, outcome, signature, waiting
-from chute.cli.common import fail, show_json, url_option
+from chute.cli.common import fail, say, show_json, url_option
 from chute.keys import check_job_id
 
 NOT_THERE = 3
@@ -40,7 +40,7 @@ def result(job_id: str, wait: float, as_json: bool) -> None:
     elif status == "completed" and not error:
         _show(value)
     elif status == "completed":
-        fail(f"job {job_id} completed, but its result could not be stored: {error}", NOT_THERE)
+        say(f"chute: job {job_id} completed, but its result could not be stored: {error}")
     if status != "completed":
         if not as_json:
             queue = fields.get(b"@queue", b"QUEUE").decode(errors="replace")

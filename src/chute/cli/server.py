@@ -18,6 +18,9 @@ def server(context: click.Context, port: int | None) -> None:
     """Hold the embedded server that commands and programs use where no other is named, until Ctrl-C. Other processes may use it on."""
     if context.invoked_subcommand:
         return
+    ended = threading.Event()
+    for each in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(each, lambda *_: ended.set())
     url = embedded.ensure()
     endpoint = connection.Endpoint(Address("", "embedded"))
     held = endpoint.take()  # as long as a client is connected, it stays
@@ -27,9 +30,6 @@ def server(context: click.Context, port: int | None) -> None:
     click.echo(url)
     click.echo(f"redis-cli -s {embedded.socket_path()}")
     say(f"chute: embedded {version.name_of(endpoint.run(store.server_info()))}, data in {embedded.socket_path().parent}; Ctrl-C lets it go")
-    ended = threading.Event()
-    for each in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(each, lambda *_: ended.set())
     ended.wait()
     endpoint.pool().release(held)
     endpoint.pool().disconnect()

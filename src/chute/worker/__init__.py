@@ -10,11 +10,11 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Any, Self
 
-import redis
-
-from chute import settings, store, version
+from chute import settings, store, version, waiting
+from chute.connection import Endpoint, login_refused
 from chute.errors import ServerUnavailable
 from chute.queue import Queue
+from chute.worker import clock
 from chute.worker.engine import Engine, Timing
 from chute.worker.leave import leave
 from chute.worker.tend import Tender
@@ -98,28 +98,17 @@ class Worker:
         finally:
             for each in signals:
                 loop.remove_signal_handler(each)
+            await waiting.aclose()  # the loop ends, and what the handlers opened on it
 
     async def _start(self, *, burst: bool) -> None:
         servers = {queue.endpoint for queue in self.queues}
         if len(servers) > 1:
             raise ValueError("a worker works queues of one server; these name several")
+        await _reach(servers.pop())
         timing = Timing(settings.beat_every(), settings.dead_after())
-        endpoint = servers.pop()
         engine = Engine(list(zip(self.queues, self.weights, strict=True)), self.concurrency, self.threads, timing)
         engine.burst = burst
         engine.line.open()
-        try:
-            async with asyncio.timeout(FIRST_CONNECTION):
-                while not engine.line.up:
-                    if isinstance(engine.line.error, redis.AuthenticationError):
-                        raise endpoint.unreachable(engine.line.error)
-                    await asyncio.sleep(0.01)
-            version.check(await endpoint.arun(store.server_info()))
-        except TimeoutError:
-            raise endpoint.unreachable(engine.line.error) from None
-        except BaseException:
-            await engine.line.close()
-            raise
         self.engine, self._tender = engine, Tender(engine, self.observer)
         self._tender.start()
         engine.poke()
@@ -148,6 +137,19 @@ class Worker:
         if self.engine is None:
             raise RuntimeError("this worker does not run")
         return self.engine
+
+
+async def _reach(endpoint: Endpoint) -> None:
+    """Returns once the server answers and is new enough. Raises ServerUnavailable after FIRST_CONNECTION, or at once where waiting is in vain."""
+    give_up = clock.now() + FIRST_CONNECTION
+    while True:
+        try:
+            version.check(await endpoint.arun(store.server_info()))
+            return
+        except ServerUnavailable as error:
+            if error.__cause__ is None or login_refused(error) or clock.now() > give_up:
+                raise
+        await asyncio.sleep(0.1)
 
 
 def _loop_factory() -> Any:

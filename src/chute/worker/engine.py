@@ -58,7 +58,7 @@ class Engine:
 
     def poke(self, *_: object) -> None:
         """Something happened: take a turn soon."""
-        if not self._poked:
+        if not self._poked and not self.loop.is_closed():
             self._poked = True
             self.loop.call_soon(self._turn)
 
@@ -69,7 +69,7 @@ class Engine:
 
     def break_off(self) -> None:
         """Gives back what still runs, uncharged. What cannot be cancelled (a thread) does not hold up the end: leaving gives it back."""
-        for held in list(self.slots.running):
+        for held in sorted(self.slots.running, key=_by_lease, reverse=True):  # youngest first: the oldest ends at the very front
             held.broken_off = True
             if held.runner and not held.runner.done():
                 held.runner.cancel()
@@ -82,7 +82,7 @@ class Engine:
     def give_back(self, jobs: list[Held]) -> None:
         """Releases jobs that have not started, youngest first, so that the oldest ends at the very front."""
         self.slots.take_back(jobs)
-        for held in sorted(jobs, key=lambda each: each.lease, reverse=True):
+        for held in sorted(jobs, key=_by_lease, reverse=True):
             self.finisher.add(held, Released())
         self.poke()
 
@@ -237,6 +237,10 @@ class Engine:
             self.poke()
 
         self.loop.call_later(seconds, call)
+
+
+def _by_lease(held: Held) -> int:
+    return held.lease
 
 
 class Timing:

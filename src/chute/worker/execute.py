@@ -25,13 +25,14 @@ from chute.task import Task
 from chute.worker.held import Held
 
 log = logging.getLogger("chute.worker")
+MAX_LOGGED = 1000
 AnyTask = Task[..., Any, Any]
 
 
 class _Named(msgspec.Struct, rename={"task": "@task"}):
     """Of a job, only which task it names."""
 
-    task: str = ""
+    task: str = None  # type: ignore[assignment]  # none named, which "" is not
 
 
 _named = msgspec.json.Decoder(_Named)
@@ -89,15 +90,16 @@ class Desk:
         """The task that the job names. Raises Refused: for what is wrong with the entry before its task matters, or `unknown_task`."""
         envelope.check_bytes(body)
         try:
-            name = _named.decode(body).task or (self._default.name if self._default else "")
+            name: str | None = _named.decode(body).task
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-            name = ""
-        if (task := self._tasks.get(name)) is not None:
+            name = None
+        task = self._default if name is None else self._tasks.get(name)
+        if task is not None:
             return task
         job = envelope.check(body)
         known = ", ".join(self._tasks) or "none"
-        said = f'no task "{name}"' if name else "no @task, and there is no default one"
-        raise Refused("unknown_task", f"queue {self._queue} has {said} (it has: {known})"[:1000], job.get("job_id", ""), name)
+        said = 'no default task for a job without "@task"' if name is None else f'no task "{name}"'
+        raise Refused("unknown_task", f"queue {self._queue} has {said} (it has: {known})", job.get("job_id", ""), name or "")
 
 
 class Executor:
@@ -114,15 +116,13 @@ class Executor:
         return self._busy < self._threads
 
     async def run(self, held: Held, opened: Opened) -> Outcome:
-        """Runs the job to its outcome. Raises nothing but GeneratorExit (the loop ends under it)."""
+        """Runs the job to its outcome. Raises nothing, whatever the handler raises."""
         current.set(opened.context)
         try:
             if opened.threaded:
                 value = await self._in_thread(opened)
             else:
                 value = await opened.task.fn(*opened.args, **opened.kwargs)
-        except GeneratorExit:
-            raise
         except BaseException as error:
             return judge(held, opened.task, error)
         return outcome.complete(value, to_plain)
@@ -160,7 +160,7 @@ def refuse(held: Held, refused: Refused) -> Outcome:
     """The outcome of an entry that is no job for this queue."""
     held.job_id, held.task, held.result_ttl = refused.job_id, outcome.cut(refused.task, 256), policy.Policy().result_ttl
     text = outcome.cut(str(refused), outcome.MAX_ERROR)
-    log.warning("%s of queue %s was refused (%s): %s", held.job_id or "an entry", held.lane.name, refused.reason, text)
+    log.warning("%s of queue %s was refused (%s): %s", held.job_id or "an entry", held.lane.name, refused.reason, _brief(text))
     return outcome.Refused(refused.reason, text)
 
 
@@ -175,13 +175,13 @@ def judge(held: Held, task: AnyTask, error: BaseException) -> Outcome:
     text = describe(error)
     match policy.judge(error, held.attempt, task.policy, random.random):
         case policy.Again(delay, counted):
-            log.info("job %s of task %s will run again in %.3g s: %s", held.job_id or held.lease, task.name, delay, text)
+            log.info("job %s of task %s will run again in %.3g s: %s", held.job_id or held.lease, task.name, delay, _brief(text))
             return outcome.Again(round(delay * 1000), rewritten(held, attempt=held.attempt if counted else held.attempt - 1))
         case policy.Stop(reason):
             where = _place(error, task)
             log.warning(
                 "job %s of task %s failed for good (%s, run %d): %s%s. Kept: chute dead list %s",
-                held.job_id or held.lease, task.name, reason, held.attempt, text, where, held.lane.name,
+                held.job_id or held.lease, task.name, reason, held.attempt, _brief(text), where, held.lane.name,
             )  # fmt: skip
             return outcome.Failed(reason, text, _trace(error))
 
@@ -204,6 +204,11 @@ def describe(error: BaseException) -> str:
         text = "(its message cannot be read)"
     name = type(error).__name__
     return outcome.cut(f"{name}: {text}" if text else name, outcome.MAX_ERROR)
+
+
+def _brief(text: str) -> str:
+    """As much of it as a log line should hold."""
+    return outcome.cut(text, MAX_LOGGED)
 
 
 def _trace(error: BaseException) -> str:

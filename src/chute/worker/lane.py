@@ -33,6 +33,8 @@ class Lane:
         """The wait's own connection."""
         self.client: int | None = None
         self.waiting = False
+        self.former: list[Holdings] = []
+        """Identities that others closed: what they still hold is looked after when the worker leaves."""
         self.boot()
 
     def boot(self) -> None:
@@ -78,6 +80,7 @@ class Lane:
         """Others closed this identity."""
         log.warning("queue %s: this worker was judged dead (no progress was seen); it goes on under a new id", self.name)
         self.live = False
+        self.former.append(self.holdings)
 
     def doubt(self, call: int, void: float) -> None:
         """The claim of that number was not answered: until `void` it may still take jobs, and what it took must be looked for."""

@@ -17,7 +17,7 @@ async def leave(engine: Engine) -> int:
     """Closes every queue's identity; how many jobs were given back that were still held (0 after a quiet end)."""
     try:
         async with asyncio.timeout(PATIENCE):
-            return sum([await _close(engine, lane) for lane in engine.lanes if lane.live])
+            return sum([await _close(engine, lane) for lane in engine.lanes])
     except TimeoutError:
         log.warning("the server does not answer; what this worker still held will be taken over by others")
         return 0
@@ -26,11 +26,12 @@ async def leave(engine: Engine) -> int:
 async def _close(engine: Engine, lane: Lane) -> int:
     """Once an identity is closed it can claim nothing more, so what its hash holds then is all there is, lost claims included."""
     lane.live = False
-    await _answer(engine, lane.holdings.close)
     given_back = 0
-    while leases := await _answer(engine, lane.holdings.bodies):
-        given_back += await _answer(engine, lane.holdings.reclaim(leases))
-    await _answer(engine, lane.holdings.reclaim({}))
+    for holdings in (*lane.former, lane.holdings):
+        await _answer(engine, holdings.close)
+        while leases := await _answer(engine, holdings.bodies):
+            given_back += await _answer(engine, holdings.reclaim(leases))
+        await _answer(engine, holdings.reclaim({}))
     return given_back
 
 

@@ -1,8 +1,10 @@
 """`chute server`: the embedded server, held in the foreground; and that every command finds it where no other is named."""
 
+import contextlib
 import os
 import re
 import signal
+import socket
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,14 +22,24 @@ def _ended() -> Iterator[None]:
     chute("server", "stop")
 
 
+@contextlib.contextmanager
+def holding(*options: str) -> Iterator[subprocess.Popen[str]]:
+    """A `chute server` process; what is left of it at the end is killed."""
+    command = [*COMMAND, "server", *options]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=HERE, env=environment(), text=True) as held:
+        try:
+            yield held
+        finally:
+            held.kill()
+
+
 def read_lines(process: subprocess.Popen[str], count: int) -> list[str]:
     assert process.stdout is not None
     return [process.stdout.readline().rstrip("\n") for _ in range(count)]
 
 
-def test_it_says_where_it_is_and_ends_when_told(tmp_path: Path) -> None:
-    command = [*COMMAND, "server"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=HERE, env=environment(), text=True) as held:
+def test_it_says_where_it_is_and_ends_when_told() -> None:
+    with holding() as held:
         url, cli = read_lines(held, 2)
         home = Path(os.environ["CHUTE_HOME"])
         assert url.startswith(f"unix://{home}")
@@ -49,8 +61,7 @@ def test_it_says_where_it_is_and_ends_when_told(tmp_path: Path) -> None:
 
 
 def test_ctrl_c_lets_go_and_others_use_it_on() -> None:
-    command = [*COMMAND, "server"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=HERE, env=environment(), text=True) as held:
+    with holding() as held:
         (url,) = read_lines(held, 1)
         held.send_signal(signal.SIGINT)
         assert held.wait(10) == 0
@@ -60,13 +71,10 @@ def test_ctrl_c_lets_go_and_others_use_it_on() -> None:
 
 
 def test_with_a_port_it_also_listens_on_loopback() -> None:
-    import socket
-
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    command = [*COMMAND, "server", "--port", str(port)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=HERE, env=environment(), text=True) as held:
+    with holding("--port", str(port)) as held:
         said = read_lines(held, 3)
         assert f"redis://127.0.0.1:{port}" in said
         assert chute("push", "jobs", '{"job_id": "a"}', url=f"redis://127.0.0.1:{port}").returncode == 0
