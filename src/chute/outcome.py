@@ -7,7 +7,7 @@ import re
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, is_dataclass
-from typing import Any, TypeAlias
+from typing import Any, ClassVar, TypeAlias
 
 import msgspec
 
@@ -33,6 +33,7 @@ class Unstorable(Exception):
 class Completed:
     """The task returned. `fields` are those of its value; `error` says why it has none where it could not be stored."""
 
+    kind: ClassVar = "completed"
     fields: Fields
     error: str = ""
 
@@ -41,6 +42,7 @@ class Completed:
 class Failed:
     """It will not run again by itself: a dead letter. `reason` is a public reason code."""
 
+    kind: ClassVar = "failed"
     reason: str
     error: str
     traceback: str = ""
@@ -50,6 +52,7 @@ class Failed:
 class Refused:
     """The entry is no job: a dead letter of the other kind. `reason` is a public reason code."""
 
+    kind: ClassVar = "refused"
     reason: str
     error: str
 
@@ -58,6 +61,7 @@ class Refused:
 class Again:
     """It runs once more in `delay` ms as `body`: a retry, or a snooze that counts for nothing."""
 
+    kind: ClassVar = "again"
     delay: int
     body: str
 
@@ -65,6 +69,8 @@ class Again:
 @dataclass(slots=True)
 class Released:
     """It was claimed and not started: back to the front, uncharged."""
+
+    kind: ClassVar = "released"
 
 
 Outcome: TypeAlias = Completed | Failed | Refused | Again | Released

@@ -1,5 +1,6 @@
 """`chute work`: runs a worker until it is told to stop, and says what it does."""
 
+import gc
 import logging
 import os
 import sys
@@ -40,6 +41,8 @@ def work(module: str, concurrency: int, threads: int, grace: float, burst: bool,
     worker.grace = grace
     worker.weights = [weight for _, weight in chosen]
     say(f"chute {VERSION} · {server_line(worker.queues[0].endpoint)} · another: --url or CHUTE_URL")
+    gc.freeze()  # what was imported stays; young objects die by reference counting, so the collector need not look at them so often
+    gc.set_threshold(20_000, 20, 20)
     report = Report(worker, screen, burst=burst)
     worker.observer = report.look
     try:

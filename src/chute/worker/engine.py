@@ -46,8 +46,6 @@ class Engine:
         self.executor = Executor(threads)
         self.finisher = Finisher(self._later, self.load)
         self.claims = Claims(self.lanes, self.slots, timing.validity, self.give_back, self.load)
-        self.totals: Counter[str] = Counter()
-        """Outcomes by kind since the start."""
         self.stopping = False
         self.burst = False
         self.ended = asyncio.Event()
@@ -55,6 +53,11 @@ class Engine:
         self._flights = 0
         self._poked = False
         self._before = 0
+
+    @property
+    def totals(self) -> Counter[str]:
+        """Outcomes by kind since the start."""
+        return sum((lane.totals for lane in self.lanes), Counter())
 
     def poke(self, *_: object) -> None:
         """Something happened: take a turn soon."""
@@ -152,9 +155,7 @@ class Engine:
     def _done(self, held: Held, result: Outcome) -> None:
         self.slots.done += 1
         held.lane.drained = False
-        kind = type(result).__name__.lower()
-        held.lane.counts[kind] += 1
-        self.totals[kind] += 1
+        held.lane.totals[result.kind] += 1
         self.finisher.add(held, result)
         self.poke()
 

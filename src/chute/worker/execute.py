@@ -80,7 +80,8 @@ class Desk:
             task = self._named(held.body)
             job = task.signature.decode(held.body)
         held.job_id, held.task = job.job_id, task.name
-        held.attempt, held.deaths = job.attempt + 1, job.deaths
+        if job.attempt or job.deaths:
+            held.attempt, held.deaths = job.attempt + 1, job.deaths
         held.result_ttl = task.policy.result_ttl if job.result_ttl < 0 else job.result_ttl
         args, kwargs = task.signature.arguments(job, held.body)
         context = Context(job, self._queue, task.name, held.tag)

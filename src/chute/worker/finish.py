@@ -105,14 +105,10 @@ def command(batch: Batch) -> Command:
 
 
 def record(held: Held, result: Outcome) -> Record:
-    """The outcome as the finish script reads it. The order of arms is the order of frequency."""
+    """The outcome as the finish script reads it."""
+    if isinstance(result, Completed):  # almost all are
+        return _completed(held, result)
     match result:
-        case Completed(fields, error):
-            if not held.job_id or not held.result_ttl:
-                return Record(held, "", _pack(("drop", held.lease)))
-            more = ("@result_error", cut(error, outcome.MAX_ERROR)) if error else ()
-            head = ("result", held.lease, held.result_ttl, "status", "completed", "completed_at", outcome.now())
-            return Record(held, held.job_id, _pack((*head, *fields, *more, *_whose(held))))
         case Again(delay, body):
             return Record(held, "", _pack(("retry", held.lease, delay, body)))
         case Released():
@@ -125,6 +121,14 @@ def record(held: Held, result: Outcome) -> Record:
             if len(held.body) > KEPT_OF_REFUSED:
                 letter = (*letter, "length", str(len(held.body)), "sha256", hashlib.sha256(held.body).hexdigest())
             return _ended(held, "refuse", letter, reason, error, "")
+
+
+def _completed(held: Held, result: Completed) -> Record:
+    if not held.job_id or not held.result_ttl:
+        return Record(held, "", _pack(("drop", held.lease)))
+    head = ("result", held.lease, held.result_ttl, "status", "completed", "completed_at", outcome.now())
+    more = ("@result_error", cut(result.error, outcome.MAX_ERROR)) if result.error else ()
+    return Record(held, held.job_id, _pack((*head, *result.fields, *more, "@queue", held.lane.name, "@tag", str(held.tag))))
 
 
 def _ended(held: Held, kind: str, letter: tuple[str, ...], reason: str, error: str, traceback: str) -> Record:

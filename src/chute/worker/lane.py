@@ -27,7 +27,9 @@ class Lane:
         """Its share of the claims while all queues hold more; None: before all that have one."""
         self.served = 0.0
         self.name = queue.name
-        self.counts: Counter[str] = Counter()
+        self.totals: Counter[str] = Counter()
+        """Outcomes by kind since the start, and of these what the server's counters have."""
+        self.counted: Counter[str] = Counter()
         self._send, self._changed = send, changed
         self.line = Line(queue.endpoint, self._line_changed)
         """The wait's own connection."""

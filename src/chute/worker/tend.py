@@ -88,10 +88,11 @@ class Tender:
         """Adds what was finished to the counters of this minute, by the server's clock."""
         engine = self._engine
         for lane in engine.lanes:
-            if lane.counts and engine.line.up and engine.claims.ahead:
+            new = lane.totals - lane.counted
+            if new and engine.line.up and engine.claims.ahead:
                 minute = int((clock.now() + engine.claims.ahead) // 60)
-                counts, lane.counts = lane.counts, type(lane.counts)()
-                engine.line.send(lane.holdings.count(minute, counts), lambda _: None)
+                engine.line.send(lane.holdings.count(minute, new), lambda _: None)
+                lane.counted += new
 
     def trim(self) -> None:
         """Keeps the dead letters within their bounds, and says what that cost."""
