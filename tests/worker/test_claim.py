@@ -36,8 +36,15 @@ class Hand:
 
     def picks(self, times: int) -> list[str]:
         """The queues that are claimed from in turn."""
-        picked = [self.claims.pick(0, clock.now()) for _ in range(times)]
-        return [lane.name for lane in picked if lane]
+        picked: list[str] = []
+        for _ in range(times):
+            lane = self.claims.pick(0, clock.now())
+            if lane:
+                picked.append(lane.name)
+                command, landed = self.claims.claim(lane, clock.now())
+                landed(reply(*[b"x"] * int(command[-3])))
+                self.slots.ready.clear()
+        return picked
 
     def answer(self, reply: Any, lane: int = 0) -> None:
         """A claim on a lane, answered."""

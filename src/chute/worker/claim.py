@@ -51,6 +51,7 @@ class Claims:
         self._lanes, self._slots, self._validity, self._give_back, self._unknown = lanes, slots, validity, give_back, unknown
         self._calls = 0
         self._served = 0.0
+        """What the queue whose turn it was had been given by then (start-time fair queueing: Goyal, Vin and Cheng, SIGCOMM 1996)."""
         self.ahead = 0.0
         """The server's clock less ours, in seconds; 0 = not yet known."""
 
@@ -70,11 +71,12 @@ class Claims:
         ]
         if not able:
             return None
+        for lane in able:
+            if lane.rested:
+                lane.served, lane.rested = max(lane.served, self._served), False  # it does not catch up on what it did not have
         lane = min(able, key=_turn)
         if lane.weight is not None:
-            # it has had its share once more; one that comes after a rest does not catch up on all it missed
-            lane.served = max(lane.served, self._served - 1) + 1 / lane.weight
-            self._served = max(self._served, lane.served)
+            self._served = lane.served
         return lane
 
     def claim(self, lane: Lane, now: float) -> tuple[Command, Callable[[Any], None]]:
@@ -83,6 +85,8 @@ class Claims:
         want = max(0, min(slots.room, CHUNK))
         asked = Asked(lane, lane.holdings, self._next(), want, now, now + self._validity)
         slots.asked += want
+        share = lane.weight or 1
+        lane.served += want / share
         lane.claiming += 1
         lane.owed = False
 
@@ -90,7 +94,7 @@ class Claims:
             slots.asked -= want
             if asked.current:
                 lane.claiming -= 1
-            self._read(asked, reply)
+            lane.served -= (want - self._read(asked, reply)) / share
 
         return lane.holdings.claim(asked.call, want, self._deadline(now)), landed
 
@@ -115,11 +119,13 @@ class Claims:
     def _deadline(self, now: float) -> int | str:
         return int((now + self.ahead + self._validity) * 1000) if self.ahead else ""
 
-    def _read(self, asked: Asked, reply: Any) -> None:
+    def _read(self, asked: Asked, reply: Any) -> int:
+        """What the answer means; how many jobs it brought."""
         lane = asked.lane
         if isinstance(reply, list):
             self._took(asked, reply)
-        elif reply == b"FENCED":
+            return len(reply[2])
+        if reply == b"FENCED":
             if asked.current and lane.live:
                 lane.fenced()
         elif reply == b"PAUSED":
@@ -128,6 +134,7 @@ class Claims:
             lane.alive_at(asked.sent)
         elif asked.current:
             self._failed(asked, reply)
+        return 0
 
     def _took(self, asked: Asked, reply: list[Any]) -> None:
         server_ms, tag, bodies = reply
@@ -148,6 +155,7 @@ class Claims:
             return
         lane.more = asked.want > 0 and (len(bodies) == asked.want or sum(map(len, bodies)) >= CLAIM_BYTES)
         lane.drained = not bodies and asked.want > 0
+        lane.rested = not lane.more
 
     def _failed(self, asked: Asked, reply: Any) -> None:
         lane = asked.lane

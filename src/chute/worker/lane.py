@@ -24,8 +24,11 @@ class Lane:
     def __init__(self, queue: Queue, weight: int | None, send: Callable[..., None], changed: Callable[[], None]) -> None:
         self.queue = queue
         self.weight = weight
-        """Its share of the claims while all queues hold more; None: before all that have one."""
+        """Its share of the jobs that are claimed while all queues hold more; None: before all that have one."""
         self.served = 0.0
+        """Jobs that it was given, over its weight."""
+        self.rested = True
+        """It held no more: what it is given is counted anew from where the others are."""
         self.name = queue.name
         self.totals: Counter[str] = Counter()
         """Outcomes by kind since the start, and of these what the server's counters have."""
