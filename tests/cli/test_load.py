@@ -81,12 +81,12 @@ def test_weights(tmp_path: Path, server: Server) -> None:
     """Without a number a queue comes before all others; the others share by their weights."""
     (tmp_path / "app.py").write_text(WEIGHED)
     for name in ("critical", "default", "bulk"):
-        push(server.client(), name, *[{"name": name}] * 300)
+        push(server.client(), name, *[{"name": name}] * 3000)  # many, since a claim takes hundreds
     order = tmp_path / "order"
     with Work("app:critical,default=2,bulk=1", server.url, "--burst", "--concurrency", "1", cwd=tmp_path, ORDER=str(order)) as work:
         assert work.wait(60) == 0
     ran = order.read_text()
-    assert sorted(ran) == sorted("c" * 300 + "d" * 300 + "b" * 300)
-    assert ran[:300].count("c") >= 290
-    both = [name for name in ran if name != "c"][:300]
+    assert sorted(ran) == sorted("c" * 3000 + "d" * 3000 + "b" * 3000)
+    assert ran[:3000].count("c") >= 2900
+    both = [name for name in ran if name != "c"][:3000]
     assert 1.5 < both.count("d") / both.count("b") < 2.7
