@@ -26,7 +26,7 @@ LAYERS = (
     "context outcome policy signature version server",  # what a job is, and the server that is there
     "connection",
     "store line",  # the one door to the server
-    "waiting admin",
+    "waiting admin resource",
     "result",
     "call",
     "task",
@@ -63,7 +63,7 @@ SUPPRESSIONS = {"noqa": 12, "type: ignore": 8, "pyright: ignore": 0}
 """At most so many in src."""
 
 PUBLIC = [
-    "Call", "Context", "GiveUp", "Job", "Queue", "Retry", "Snooze", "Task", "Worker", "aclose", "as_completed", "context", "errors", "gather",
+    "Call", "Context", "GiveUp", "Job", "Queue", "Resource", "Retry", "Snooze", "Task", "Worker", "aclose", "as_completed", "context", "errors", "gather",
 ]  # fmt: skip
 
 WITHOUT_A_TEST: set[str] = {

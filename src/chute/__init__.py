@@ -16,6 +16,7 @@ from chute.call import Call
 from chute.context import Context, context
 from chute.errors import GiveUp, Retry, Snooze
 from chute.queue import Queue
+from chute.resource import Resource
 from chute.result import Job, as_completed, gather
 from chute.task import Task
 from chute.waiting import aclose
@@ -27,6 +28,7 @@ __all__ = [
     "GiveUp",
     "Job",
     "Queue",
+    "Resource",
     "Retry",
     "Snooze",
     "Task",

@@ -1,7 +1,7 @@
 """A queue: where tasks are registered, and where jobs are put in. Making one opens nothing; the server is found at first use."""
 
 import inspect
-from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, ParamSpec, Protocol, TypeVar, overload
 
@@ -11,6 +11,7 @@ from chute.connection import Endpoint
 from chute.duration import Seconds
 from chute.keys import check_job_id, check_queue_name
 from chute.policy import Exceptions, Policy
+from chute.resource import Resource
 from chute.result import Job
 from chute.store import Confirm
 from chute.task import Task
@@ -18,6 +19,7 @@ from chute.task import Task
 P = ParamSpec("P")
 R = TypeVar("R")
 J = TypeVar("J")
+V = TypeVar("V")
 Json = Mapping[str, Any]
 _BATCH = 10_000
 """Jobs in one exchange of enqueue_many."""
@@ -38,6 +40,7 @@ class Queue:
         self.name = check_queue_name(name)
         self.tasks: dict[str, Task[..., Any, Any]] = {}
         self.default: Task[..., Any, Any] | None = None
+        self.resources: list[Resource[Any]] = []
         self._sender = Sender(name, url)
 
     @overload
@@ -95,6 +98,26 @@ class Queue:
         if fn is None:
             return lambda fn: self._register(fn, name, how, default)
         return self._register(fn, name, how, default)
+
+    @overload
+    def resource(self, fn: Callable[[], AsyncIterator[V]], /) -> Resource[V]: ...
+    @overload
+    def resource(self, fn: Callable[[], Iterator[V]], /) -> Resource[V]: ...
+    def resource(self, fn: Any) -> Any:
+        """Registers a generator: what it yields is opened once in each worker process, before its first job, and closed after its last.
+
+        Raises TypeError for what is no generator without parameters.
+
+            @jobs.resource
+            async def client() -> AsyncIterator[Client]:
+                async with Client() as client:
+                    yield client
+
+            client.get()        # in a task
+        """
+        resource: Resource[Any] = Resource(fn)
+        self.resources.append(resource)
+        return resource
 
     def push(self, job: Json) -> Job[Any]:
         """Puts a job in as any language does, as a JSON object of arguments; no task need be imported. Gets a `job_id` where it has none.

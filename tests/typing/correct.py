@@ -1,6 +1,6 @@
 """What a type checker must accept, and what it must know. Checked by test_typing.py, never run."""
 
-from collections.abc import AsyncIterator, Coroutine, Iterable, Mapping
+from collections.abc import AsyncIterator, Coroutine, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, assert_type
@@ -35,6 +35,24 @@ async def describe(job_id: str, points: list[int]) -> Answer:
 
 @elsewhere.task(default=True, give_up_on=KeyError, timeout=timedelta(minutes=1), result_ttl=0)
 def forget(**values: float) -> None: ...
+
+
+@jobs.resource
+def numbers() -> Iterator[list[int]]:
+    yield [1]
+
+
+@jobs.resource
+async def words() -> AsyncIterator[str]:
+    yield "word"
+
+
+def sharing() -> None:
+    assert_type(numbers, chute.Resource[list[int]])
+    assert_type(numbers.get(), list[int])
+    assert_type(words.get(), str)
+    with words.override("another"):
+        pass
 
 
 def blocking() -> None:

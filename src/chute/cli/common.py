@@ -1,6 +1,7 @@
 """What every command shares: the option `--url`, messages, JSON lines."""
 
 import contextlib
+import socket
 import sys
 from collections.abc import Callable
 from typing import Any, NoReturn, TypeVar
@@ -45,6 +46,17 @@ def fail(message: str, code: int) -> NoReturn:
 def show_json(value: Any) -> None:
     """One object as a line of data."""
     click.echo(msgspec.json.encode(value).decode())
+
+
+def say_what_else_answers(endpoint: Endpoint) -> None:
+    """A Redis on this machine is never used unasked; but who has one may have meant it."""
+    if not endpoint.address.embedded:
+        return
+    with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", 6379), 0.2) as other:
+        other.settimeout(0.2)
+        other.sendall(b"PING\r\n")
+        if other.recv(64)[:1] in (b"+", b"-"):
+            say("chute: a server also answers at localhost:6379 and is not used; to use it: --url redis://localhost:6379")
 
 
 def server_line(endpoint: Endpoint) -> str:

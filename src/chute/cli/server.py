@@ -8,7 +8,7 @@ import click
 from chute import connection, store, version
 from chute import server as embedded
 from chute.address import Address
-from chute.cli.common import say
+from chute.cli.common import say, say_what_else_answers
 
 
 @click.group(invoke_without_command=True)
@@ -30,6 +30,7 @@ def server(context: click.Context, port: int | None) -> None:
     click.echo(url)
     click.echo(f"redis-cli -s {embedded.socket_path()}")
     say(f"chute: embedded {version.name_of(endpoint.run(store.server_info()))}, data in {embedded.socket_path().parent}; Ctrl-C lets it go")
+    say_what_else_answers(endpoint)
     ended.wait()
     endpoint.pool().release(held)
     endpoint.pool().disconnect()

@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from chute.cli import load, logs
-from chute.cli.common import say, server_line, url_option
+from chute.cli.common import say, say_what_else_answers, server_line, url_option
 from chute.cli.logs import Screen
 from chute.release import VERSION
 from chute.worker import Worker
@@ -41,6 +41,7 @@ def work(module: str, concurrency: int, threads: int, grace: float, burst: bool,
     worker.grace = grace
     worker.weights = [weight for _, weight in chosen]
     say(f"chute {VERSION} · {server_line(worker.queues[0].endpoint)} · another: --url or CHUTE_URL")
+    say_what_else_answers(worker.queues[0].endpoint)
     gc.freeze()  # what was imported stays; young objects die by reference counting, so the collector need not look at them so often
     gc.set_threshold(20_000, 20, 20)
     report = Report(worker, screen, burst=burst)

@@ -7,6 +7,7 @@ take turns, `lane` is a queue as one worker sees it, `slots` what it holds, `ten
 import asyncio
 import signal
 from collections.abc import Callable
+from contextlib import AsyncExitStack
 from types import TracebackType
 from typing import Any, Self
 
@@ -53,6 +54,7 @@ class Worker:
         """After the end: whether every thread is done."""
         self.engine: Engine | None = None
         self._tender: Tender | None = None
+        self._opened = AsyncExitStack()
 
     def run(self, *, burst: bool = False) -> None:
         """Works in this thread until SIGTERM or SIGINT; a second one gives back at once what still runs. `burst`: ends when nothing is ready
@@ -105,6 +107,7 @@ class Worker:
         if len(servers) > 1:
             raise ValueError("a worker works queues of one server; these name several")
         await _reach(servers.pop())
+        await self._open_resources()
         timing = Timing(settings.beat_every(), settings.dead_after())
         engine = Engine(list(zip(self.queues, self.weights, strict=True)), self.concurrency, self.threads, timing)
         engine.burst = burst
@@ -112,6 +115,16 @@ class Worker:
         self.engine, self._tender = engine, Tender(engine, self.observer)
         self._tender.start()
         engine.poke()
+
+    async def _open_resources(self) -> None:
+        """Opens what the tasks share, in the order of registration; a failure closes what was opened before."""
+        try:
+            for resource in [resource for queue in self.queues for resource in queue.resources]:
+                self._opened.push_async_callback(resource.close)
+                await resource.open()
+        except BaseException:
+            await self._opened.aclose()
+            raise
 
     async def _stop(self) -> None:
         """Ends what is left of a worker that was asked to, broke off or was cancelled."""
@@ -132,6 +145,7 @@ class Worker:
                 await line.close()
             self.idle = engine.executor.close()
             self.engine = None
+            await self._opened.aclose()
 
     def _engine(self) -> Engine:
         if self.engine is None:
