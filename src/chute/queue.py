@@ -40,6 +40,8 @@ class Queue:
         self.name = check_queue_name(name)
         self.tasks: dict[str, Task[..., Any, Any]] = {}
         self.default: Task[..., Any, Any] | None = None
+        self.fallback: Task[..., Any, Any] | None = None
+        """What runs a job that names no task: the default, else the only one."""
         self.resources: list[Resource[Any]] = []
         self._sender = Sender(name, url)
 
@@ -191,6 +193,7 @@ class Queue:
         self.tasks[task.name] = task
         if default:
             self.default = task
+        self.fallback = self.default or (task if len(self.tasks) == 1 else None)
         return task
 
     def _handles(self, calls: list[Call[Any]], sealed: list[tuple[str, bytes, str]]) -> list[Job[Any]]:

@@ -1,5 +1,6 @@
 """A task: a Python function that is registered on a queue. Called, it runs here; enqueued, it becomes a job."""
 
+import inspect
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any, Generic, ParamSpec, TypeVar, cast
@@ -31,6 +32,8 @@ class Task(Generic[P, J, D]):
         self.fn = fn
         self.policy = policy
         self.signature = Signature(fn, name)
+        self.threaded = not inspect.iscoroutinefunction(fn)
+        """A plain function: a worker runs it in a thread."""
         self._sender = sender
         self._options = options or Options()
         self.__doc__ = fn.__doc__

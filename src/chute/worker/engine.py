@@ -138,10 +138,10 @@ class Engine:
             log.exception("job in queue %s cannot be opened", held.lane.name)
             self._done(held, execute.refuse(held, Refused("bad_arguments", execute.describe(error), held.job_id, held.task)))
             return
-        if opened.threaded and not self.executor.thread_free:
+        if opened.task.threaded and not self.executor.thread_free:
             self.slots.parked.append(held)
             return
-        held.since, held.threaded = now, opened.threaded
+        held.since, held.threaded = now, opened.task.threaded
         timeout = opened.task.policy.timeout
         held.deadline = None if timeout is None else now + timeout
         self.slots.running.add(held)

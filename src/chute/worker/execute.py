@@ -4,11 +4,10 @@ Async tasks run on the loop, plain functions in a few threads. Whatever a handle
 """
 
 import asyncio
-import inspect
 import logging
 import random
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
 from typing import Any
@@ -41,34 +40,31 @@ _named = msgspec.json.Decoder(_Named)
 class Opened:
     """A job that was decoded and whose task was found: ready to be called."""
 
-    __slots__ = ("args", "context", "kwargs", "task", "threaded")
+    __slots__ = ("args", "context", "kwargs", "task")
 
-    def __init__(self, task: AnyTask, args: tuple[Any, ...], kwargs: dict[str, Any], context: Context, *, threaded: bool) -> None:
+    def __init__(self, task: AnyTask, args: tuple[Any, ...], kwargs: dict[str, Any], context: Context) -> None:
         self.task = task
         self.context = context
         self.args = args
         self.kwargs = kwargs
-        self.threaded = threaded
 
 
 class Desk:
     """The tasks of one queue, as the executor looks them up."""
 
     def __init__(self, queue: Queue) -> None:
-        self._tasks: Mapping[str, AnyTask] = queue.tasks
-        self._default = queue.default or (next(iter(queue.tasks.values())) if len(queue.tasks) == 1 else None)
-        self._threaded = {name: not inspect.iscoroutinefunction(task.fn) for name, task in queue.tasks.items()}
-        self._queue = queue.name
+        self._queue = queue
 
     @property
     def all_threaded(self) -> bool:
         """Whether no task of this queue is async."""
-        return all(self._threaded.values())
+        tasks = self._queue.tasks.values()
+        return bool(tasks) and all(task.threaded for task in tasks)
 
     def open(self, held: Held) -> Opened:
         """Decodes the job for the task that it names, or the default. Fills in what is known of the job; raises Refused."""
-        task = self._default
-        if task is None or len(self._tasks) > 1:
+        task = self._queue.fallback
+        if task is None or len(self._queue.tasks) > 1:
             task = self._named(held.body)
         try:
             job = task.signature.decode(held.body)
@@ -84,8 +80,7 @@ class Desk:
             held.attempt, held.deaths = job.attempt + 1, job.deaths
         held.result_ttl = task.policy.result_ttl if job.result_ttl < 0 else job.result_ttl
         args, kwargs = task.signature.arguments(job, held.body)
-        context = Context(job, self._queue, task.name, held.tag)
-        return Opened(task, args, kwargs, context, threaded=self._threaded[task.name])
+        return Opened(task, args, kwargs, Context(job, self._queue.name, task.name, held.tag))
 
     def _named(self, body: bytes) -> AnyTask:
         """The task that the job names. Raises Refused: for what is wrong with the entry before its task matters, or `unknown_task`."""
@@ -94,13 +89,13 @@ class Desk:
             name: str | None = _named.decode(body).task
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
             name = None
-        task = self._default if name is None else self._tasks.get(name)
+        task = self._queue.fallback if name is None else self._queue.tasks.get(name)
         if task is not None:
             return task
         job = envelope.check(body)
-        known = ", ".join(self._tasks) or "none"
+        known = ", ".join(self._queue.tasks) or "none"
         said = 'no default task for a job without "@task"' if name is None else f'no task "{name}"'
-        raise Refused("unknown_task", f"queue {self._queue} has {said} (it has: {known})", job.get("job_id", ""), name or "")
+        raise Refused("unknown_task", f"queue {self._queue.name} has {said} (it has: {known})", job.get("job_id", ""), name or "")
 
 
 class Executor:
@@ -120,7 +115,7 @@ class Executor:
         """Runs the job to its outcome. Raises nothing, whatever the handler raises."""
         current.set(opened.context)
         try:
-            if opened.threaded:
+            if opened.task.threaded:
                 value = await self._in_thread(opened)
             else:
                 value = await opened.task.fn(*opened.args, **opened.kwargs)
