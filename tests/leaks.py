@@ -16,6 +16,6 @@ def leaks(client: redis.Redis, kinds: set[str]) -> list[str]:
         for key in client.scan_iter(count=1000)
         if not _MAY_STAY.fullmatch(name := key.decode(errors="backslashreplace"))
         and name.split(":")[0] not in kinds
-        and client.ttl(key) < 0
+        and client.ttl(key) == -1
         and not (name.startswith("workers:") and client.hkeys(key) == [b"@paused"])
     )

@@ -18,8 +18,6 @@ from chute.keys import is_job_id
 MAX_BYTES = 1 << 20
 MAX_DEPTH = 64
 MAX_COUNT = 1000
-_SAFE_LENGTH = 2 * MAX_DEPTH
-"""No shorter text can be valid JSON and nested deeper than MAX_DEPTH: each level takes an opening and a closing bracket."""
 
 _SQUARE = bytes.maketrans(b"{}", b"[]")
 _NO_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
@@ -88,7 +86,7 @@ def check_bytes(body: bytes) -> None:
             body.decode()
         except UnicodeDecodeError as error:
             raise Refused("bad_utf8", f"not UTF-8: byte {error.start} cannot be read") from None
-    if len(body) > _SAFE_LENGTH and body.count(b"{") + body.count(b"[") > MAX_DEPTH and _depth(body) > MAX_DEPTH:
+    if nested_deeper(body, MAX_DEPTH):
         raise Refused("too_deep", f"nested deeper than {MAX_DEPTH} levels")
 
 
@@ -141,21 +139,23 @@ def finite(value: Any) -> bool:
     return True
 
 
-def _depth(body: bytes) -> int:
-    """How deep brackets are nested outside strings, counted by passes over the whole text: 1 MiB of anything takes a few ms.
+def nested_deeper(body: bytes, limit: int) -> bool:
+    """Whether JSON text is nested deeper than `limit` levels. Cheap for what has few brackets or none; 1 MiB of anything takes some ms.
 
-    Strings fall out first, then all that is no bracket, and each pass takes the innermost pairs away. What is left over has no partner: it is
-    not JSON, and its openings count as levels.
+    No text shorter than two brackets a level can be. Else strings fall out first, then all that is no bracket, and each pass over the rest takes
+    the innermost pairs away. What is left over has no partner: it is not JSON, and its openings count as levels.
     """
+    if len(body) <= 2 * limit or body.count(b"{") + body.count(b"[") <= limit:
+        return False
     outside = b"".join(body.replace(b"\\\\", b"").replace(b'\\"', b"").split(b'"')[::2])
     brackets = outside.translate(_SQUARE, delete=_NO_BRACKETS)
-    if b"[" * (MAX_DEPTH + 1) in brackets:
-        return MAX_DEPTH + 1
+    if b"[" * (limit + 1) in brackets:
+        return True
     depth = 0
-    while b"[]" in brackets and depth <= MAX_DEPTH:
+    while b"[]" in brackets and depth <= limit:
         brackets = brackets.replace(b"[]", b"")
         depth += 1
-    return depth + brackets.count(b"[")
+    return depth + brackets.count(b"[") > limit
 
 
 def _kind(value: Any) -> str:

@@ -11,12 +11,14 @@ from typing import Any, ClassVar, TypeAlias
 
 import msgspec
 
-from chute.envelope import finite
+from chute.envelope import finite, nested_deeper
 
 MAX_RESULT = 256 << 10
 MAX_ERROR = 8 << 10
 MAX_TRACEBACK = 32 << 10
 MAX_FIELDS = 32
+MAX_RESULT_DEPTH = 500
+"""Levels that every reader's decoder can go down; some writers' go further."""
 MAX_NAMES = 4096
 _FIELD = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,63}")
 _RESERVED = frozenset(("status", "completed_at", "error"))
@@ -176,6 +178,8 @@ def _json(value: Any, hook: Any) -> str:
     data = msgspec.json.encode(value, enc_hook=hook)
     if b"null" in data and not finite(msgspec.to_builtins(value, enc_hook=hook)):
         raise ValueError("NaN and infinity have no JSON")
+    if nested_deeper(data, MAX_RESULT_DEPTH):
+        raise ValueError(f"nested deeper than {MAX_RESULT_DEPTH} levels")
     return data.decode()
 
 
