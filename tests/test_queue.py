@@ -290,3 +290,10 @@ def test_each_event_loop_has_its_own_client(server: Server) -> None:
     for _ in range(3):
         asyncio.run(run())
     assert len(bodies(server)) == 60
+
+
+@pytest.mark.parametrize("errors", [[ValueError], "ValueError", ValueError("x"), (ValueError, int), None])
+@pytest.mark.parametrize("option", ["retry_on", "give_up_on"])
+def test_what_is_no_exception_class_is_refused_at_once(option: str, errors: Any) -> None:
+    with pytest.raises(TypeError, match=f"{option}= is an exception class or a tuple of them"):
+        chute.Queue("jobs").task(**{option: errors})

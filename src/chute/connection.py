@@ -6,11 +6,9 @@ a repeated LPUSH whose reply was lost enqueues twice; every wait has an end.
 
 import asyncio
 import os
-import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
-from weakref import WeakKeyDictionary
 
 import redis
 import redis.asyncio
@@ -69,6 +67,14 @@ def _pool_options(url: str, parse: Callable[[str], Any]) -> dict[str, Any]:
     return {**defaults, **parse(address.client_url(url)), **fixed}
 
 
+def forget_closed(kept: dict[asyncio.AbstractEventLoop, Any]) -> None:
+    """Drops what is kept for event loops that have ended. Whoever did not call `aclose` there loses the sockets now, not at the end of the
+    process; a weak dictionary would keep them, since a connection holds its loop."""
+    for loop in list(kept):
+        if loop.is_closed():
+            kept.pop(loop, None)
+
+
 def _gone(why: str) -> ServerUnavailable:
     return ServerUnavailable(f"the server did not answer: {why}. Nothing was changed")
 
@@ -88,20 +94,19 @@ class Endpoint:
 
     def __init__(self, where: Address) -> None:
         self.address = where
-        self._lock = threading.Lock()
         self._pools: dict[int, redis.BlockingConnectionPool] = {}
-        self._loops: WeakKeyDictionary[asyncio.AbstractEventLoop, redis.asyncio.BlockingConnectionPool] = WeakKeyDictionary()
+        self._loops: dict[asyncio.AbstractEventLoop, redis.asyncio.BlockingConnectionPool] = {}
 
     def url(self) -> str:
         """The URL to dial; starts the embedded server where that is the address. May block."""
         return server.ensure() if self.address.embedded else self.address.url
 
     def pool(self) -> redis.BlockingConnectionPool:
-        """The pool of this process."""
-        with self._lock:
-            if (pool := self._pools.get(os.getpid())) is None:
-                pool = self._pools[os.getpid()] = redis.BlockingConnectionPool(**_pool_options(self.url(), redis.connection.parse_url))
-            return pool
+        """The pool of this process. Without a lock: one that another thread holds during a fork stays locked in the child for ever."""
+        if (pool := self._pools.get(os.getpid())) is None:
+            options = _pool_options(self.url(), redis.connection.parse_url)
+            pool = self._pools.setdefault(os.getpid(), redis.BlockingConnectionPool(**options))
+        return pool
 
     async def loop_pool(self) -> redis.asyncio.BlockingConnectionPool:
         """The pool of the running event loop."""
@@ -109,6 +114,7 @@ class Endpoint:
         if (pool := self._loops.get(loop)) is None:
             url = await asyncio.to_thread(self.url) if self.address.embedded else self.address.url
             options = _pool_options(url, redis.asyncio.connection.parse_url)
+            forget_closed(self._loops)
             pool = self._loops.setdefault(loop, redis.asyncio.BlockingConnectionPool(**options))
         return pool
 

@@ -88,6 +88,8 @@ class Queue:
             raise ValueError(f"retries= is 0 or more, not {retries!r}")
         if timeout is not None and duration.seconds(timeout) == 0:
             raise ValueError("timeout= is more than 0 seconds, or None for no limit")
+        for option, errors in (("retry_on", retry_on), ("give_up_on", give_up_on)):
+            _check_exceptions(option, errors)
         how = Policy(
             retries,
             duration.seconds(backoff),
@@ -201,6 +203,13 @@ class Queue:
 
     def __repr__(self) -> str:
         return f"<chute.Queue {self.name!r}>"
+
+
+def _check_exceptions(option: str, errors: Any) -> None:
+    """Raises TypeError unless these are exception classes, one or a tuple: a mistake here would show only when a job fails."""
+    for each in errors if isinstance(errors, tuple) else (errors,):
+        if not isinstance(each, type) or not issubclass(each, BaseException):
+            raise TypeError(f"{option}= is an exception class or a tuple of them, not {errors!r}")
 
 
 @contextmanager

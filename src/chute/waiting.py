@@ -10,7 +10,6 @@ from collections.abc import Iterable
 from contextlib import suppress
 from functools import partial
 from typing import Any
-from weakref import WeakKeyDictionary
 
 import redis
 
@@ -140,12 +139,15 @@ class Watch:
                 return
 
 
-_watches: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[Endpoint, Watch]] = WeakKeyDictionary()
+_watches: dict[asyncio.AbstractEventLoop, dict[Endpoint, Watch]] = {}
 
 
 def watch(endpoint: Endpoint) -> Watch:
     """What the running event loop waits for on that server."""
-    of_loop = _watches.setdefault(asyncio.get_running_loop(), {})
+    loop = asyncio.get_running_loop()
+    if loop not in _watches:
+        connection.forget_closed(_watches)
+    of_loop = _watches.setdefault(loop, {})
     if endpoint not in of_loop:
         of_loop[endpoint] = Watch(endpoint)
     return of_loop[endpoint]

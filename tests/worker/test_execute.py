@@ -199,3 +199,11 @@ def test_a_message_that_cannot_be_had_is_described_all_the_same() -> None:
     assert describe(Rude()) == "Rude: (its message cannot be read)"
     assert describe(ValueError("\ud800")) == "ValueError: \\ud800"
     assert describe(KeyError()) == "KeyError"
+
+
+def test_an_error_that_cannot_be_judged_is_a_failure(caplog: pytest.LogCaptureFixture) -> None:
+    queue = queue_of(fail)
+    object.__setattr__(queue.tasks["fail"].policy, "retry_on", [ValueError])  # what registration refuses
+    outcome = run(queue, held(b'{"job_id":"a","kind":"value"}'))
+    assert outcome == Failed("failed", "ValueError: no")
+    assert "cannot be judged" in caplog.text

@@ -10,6 +10,7 @@ import pytest
 import chute
 from chute.errors import ServerUnavailable
 from chute.keys import keys_of
+from faulty import Proxy
 from servers import Server
 from worker.running import until
 from worker.test_engine import at_rest, counting, load
@@ -50,6 +51,17 @@ def test_burst_ends_when_everything_is_done_and_leaves_what_is_scheduled(each_se
     assert client.zcard(KEYS.scheduled) == 1
     client.delete(KEYS.scheduled)
     assert at_rest(each_server)
+
+
+def test_burst_waits_for_jobs_whose_claim_was_not_answered(server: Server) -> None:
+    load(server, 20)
+    with Proxy(server.socket) as proxy:
+        queue, runs = counting(proxy.url)
+        proxy.once("EVALSHA", "after", holding=KEYS.first.encode())
+        chute.Worker(queue).run(burst=True)
+        assert proxy.count["after"] == 1
+    assert len(runs) == 20
+    assert at_rest(server)
 
 
 def test_burst_does_what_its_jobs_enqueue(server: Server) -> None:

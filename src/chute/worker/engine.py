@@ -213,6 +213,8 @@ class Engine:
         """Ends when every queue was found empty after the last job had ended."""
         if self._flights or not self.slots.empty or self.finisher.waiting or self.finisher.unanswered:
             return
+        if any(lane.uncertain for lane in self.lanes):
+            return  # a claim without an answer may have taken jobs: they are looked for first
         if all(lane.live and lane.drained for lane in self.lanes):
             self.stop()
             return

@@ -120,7 +120,7 @@ class Executor:
             else:
                 value = await opened.task.fn(*opened.args, **opened.kwargs)
         except BaseException as error:
-            return judge(held, opened.task, error)
+            return _judged(held, opened.task, error)
         return outcome.complete(value, to_plain)
 
     def close(self) -> bool:
@@ -158,6 +158,15 @@ def refuse(held: Held, refused: Refused) -> Outcome:
     text = outcome.cut(str(refused), outcome.MAX_ERROR)
     log.warning("%s of queue %s was refused (%s): %s", held.job_id or "an entry", held.lane.name, refused.reason, _brief(text))
     return outcome.Refused(refused.reason, text)
+
+
+def _judged(held: Held, task: AnyTask, error: BaseException) -> Outcome:
+    """As `judge`; where even that fails (an error with a hostile class), the job fails and keeps no slot."""
+    try:
+        return judge(held, task, error)
+    except Exception:
+        log.exception("what became of job %s cannot be judged; it fails", held.job_id or held.lease)
+        return outcome.Failed("failed", describe(error))
 
 
 def judge(held: Held, task: AnyTask, error: BaseException) -> Outcome:
