@@ -12,7 +12,7 @@ import pydantic
 import pytest
 
 import chute
-from servers import Server
+from servers import Server, StartServer
 
 
 @dataclasses.dataclass
@@ -152,3 +152,22 @@ def test_what_is_sent_can_be_read_by_any_json_reader(jobs: chute.Queue, server: 
     body = server.client().lindex("queue:jobs", 0)
     assert msgspec.json.decode(body) == json.loads(body)
     assert body.decode().count("\n") == 0
+
+
+def test_what_confirms_a_job_comes_after_it_also_when_the_script_was_unknown(start_server: StartServer) -> None:
+    server = start_server("valkey", "--appendonly", "yes")
+    task = chute.Queue("jobs", url=server.url).task(confirmed)
+    with server.client().monitor() as seen:
+        task.options(delay=60, confirm="disk").enqueue()
+        server.client().execute_command("ECHO", "end")
+        order: list[str] = []
+        for command in seen.listen():
+            words = command["command"].split()
+            order.append(words[0])
+            if words[0] == "ECHO":
+                break
+    assert order.index("ZADD") < len(order) - 1 - order[::-1].index("WAITAOF")
+
+
+async def confirmed() -> None:
+    """Does nothing."""

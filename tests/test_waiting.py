@@ -205,3 +205,25 @@ def test_nothing_is_left_open(jobs: chute.Queue, server: Server) -> None:
         run(jobs.job("a").aresult(5))
     assert until(lambda: len(server.client().client_list()) <= before + 6)
     server.close_clients()
+
+
+def test_many_who_wait_do_not_keep_others_from_the_server(server: Server) -> None:
+    queue = chute.Queue("jobs", url=server.url)
+    handles = [queue.job(f"never-{n}") for n in range(80)]
+    waits = [threading.Thread(target=give_up, args=(handle,)) for handle in handles]
+    for each in waits:
+        each.start()
+    client = server.client()
+    assert until(lambda: len(client.client_list()) > 80)
+    before = time.monotonic()
+    queue.push({})
+    assert time.monotonic() - before < 2
+    for each in waits:
+        each.join()
+    client.delete("queue:jobs")
+
+
+def give_up(handle: chute.Job[Any]) -> None:
+    """Waits in vain."""
+    with pytest.raises(TimeoutError):
+        handle.result(3)

@@ -38,6 +38,8 @@ class Operation(Generic[T]):
     commands: tuple[Command, ...]
     read: Callable[[list[Any]], T]
     lost: Callable[[str], ChuteError] | None = None
+    confirming: int = 0
+    """So many commands at the end answer for those before them: sent again with any of those."""
 
 
 def accepted(reply: Any) -> Any:
@@ -79,9 +81,11 @@ def _gone(why: str) -> ServerUnavailable:
     return ServerUnavailable(f"the server did not answer: {why}. Nothing was changed")
 
 
-def _unscripted(replies: list[Any]) -> list[int]:
-    """The commands whose script the server does not know: they have done nothing, so these alone are sent again behind the scripts."""
-    return [i for i, reply in enumerate(replies) if isinstance(reply, redis.exceptions.NoScriptError)]
+def _unscripted(replies: list[Any], operation: "Operation[Any]") -> list[int]:
+    """The commands whose script the server does not know: they have done nothing, so these alone are sent again behind the scripts, and what
+    confirms them after them."""
+    unknown = [i for i, reply in enumerate(replies) if isinstance(reply, redis.exceptions.NoScriptError)]
+    return unknown + list(range(len(replies) - operation.confirming, len(replies))) if unknown else []
 
 
 def _merge(replies: list[Any], places: list[int], again: list[Any]) -> None:
@@ -131,6 +135,16 @@ class Endpoint:
         except _LOST as error:
             raise self.unreachable(error) from error
 
+    def dial(self) -> Any:
+        """A connection beside the pool, for who holds it long: 64 who wait must not keep everybody else from the server. Disconnect it."""
+        pool = self.pool()
+        connection: Any = pool.connection_class(**pool.connection_kwargs)
+        try:
+            connection.connect()
+        except _LOST as error:
+            raise self.unreachable(error) from error
+        return connection
+
     async def atake(self) -> Any:
         """As `take`, for asyncio code; give it back with `arelease`."""
         pool = await self.loop_pool()
@@ -154,7 +168,7 @@ class Endpoint:
         connection = self.take()
         try:
             replies = _exchange(connection, operation.commands)
-            if unknown := _unscripted(replies):
+            if unknown := _unscripted(replies, operation):
                 _merge(replies, unknown, _exchange(connection, LOAD + tuple(operation.commands[i] for i in unknown)))
         except BaseException as error:
             connection.disconnect()  # half an exchange must not be read as another's
@@ -172,7 +186,7 @@ class Endpoint:
         pool, connection = await self.loop_pool(), await self.atake()
         try:
             replies = await _aexchange(connection, operation.commands)
-            if unknown := _unscripted(replies):
+            if unknown := _unscripted(replies, operation):
                 _merge(replies, unknown, await _aexchange(connection, LOAD + tuple(operation.commands[i] for i in unknown)))
         except BaseException as error:
             await connection.disconnect(nowait=True)
@@ -204,8 +218,8 @@ def _exchange(connection: Any, commands: tuple[Command, ...]) -> list[Any]:
     replies: list[Any] = []
     for _ in commands:
         try:
-            replies.append(connection.read_response())
-        except redis.ResponseError as error:
+            replies.append(connection.read_response(disconnect_on_error=False))
+        except (redis.ResponseError, redis.BusyLoadingError) as error:
             replies.append(error)
     return replies
 
@@ -215,8 +229,8 @@ async def _aexchange(connection: Any, commands: tuple[Command, ...]) -> list[Any
     replies: list[Any] = []
     for _ in commands:
         try:
-            replies.append(await connection.read_response())
-        except redis.ResponseError as error:
+            replies.append(await connection.read_response(disconnect_on_error=False))
+        except (redis.ResponseError, redis.BusyLoadingError) as error:
             replies.append(error)
     return replies
 

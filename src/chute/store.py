@@ -24,7 +24,6 @@ DEAD_LENGTH, DEAD_AGE_MS = 10_000, 90 * 86_400_000
 TIME: Command = ("TIME",)
 INFO: Command = ("INFO", "server")
 TRACKING_ON: Command = ("CLIENT", "TRACKING", "ON")
-TRACKING_OFF: Command = ("CLIENT", "TRACKING", "OFF")
 
 
 Confirm: TypeAlias = Literal["memory", "disk", "replica"]
@@ -63,11 +62,6 @@ def read_result(job_id: str) -> Operation[dict[bytes, bytes]]:
 def watch_result(job_id: str) -> Operation[dict[bytes, bytes]]:
     """The result hash; a missing one announces itself on this connection."""
     return Operation((TRACKING_ON, fetch_result(job_id)), lambda replies: _hash(accepted(replies[1])))
-
-
-def unwatch() -> Operation[None]:
-    """The connection announces nothing any more."""
-    return Operation((TRACKING_OFF,), lambda _: None)
 
 
 def job_of(key: bytes) -> str:
@@ -124,7 +118,7 @@ class Store:
             if len(replies) > len(sizes):
                 _copied(replies[-1], confirm, jobs[0][0])
 
-        return Operation(tuple(commands), read, lambda why: Unconfirmed(jobs[0][0], why))
+        return Operation(tuple(commands), read, lambda why: Unconfirmed(jobs[0][0], why), len(_CONFIRM[confirm]))
 
     def depth(self) -> Operation[int]:
         """How many jobs are ready at normal priority: LLEN of the public list."""

@@ -1,6 +1,6 @@
 """How a caller wakes when a result appears: by a push from the server (client-side caching's invalidation), not by asking again and again.
 
-Reading a result hash that is missing, on a connection that tracks, subscribes to its appearance. Blocking code uses a connection of the pool
+Reading a result hash that is missing, on a connection that tracks, subscribes to its appearance. Blocking code uses a connection of its own
 while it waits; in asyncio code one connection per event loop serves every waiting call. A slow re-read is the safety net.
 """
 
@@ -39,23 +39,18 @@ def wait(endpoint: Endpoint, job_id: str, deadline: float | None) -> Hash:
 
 
 def _watch(endpoint: Endpoint, job_id: str, deadline: float | None) -> Hash:
-    held: Any = endpoint.take()
+    held = endpoint.dial()
     try:
         fields = endpoint.exchange(held, store.watch_result(job_id))
-        while not finished(fields) and _left(deadline) > 0:
+        while not finished(fields) and (left := _left(deadline)) > 0:
             with suppress(redis.TimeoutError):
-                held.read_response(push_request=True, timeout=min(_left(deadline), REREAD), disconnect_on_error=False)
+                held.read_response(push_request=True, timeout=min(left, REREAD), disconnect_on_error=False)
             fields = endpoint.exchange(held, store.read_result(job_id))
-        endpoint.exchange(held, store.unwatch())
         return fields
     except (redis.ConnectionError, redis.TimeoutError, OSError):
-        held.disconnect()
         return endpoint.run(store.read_result(job_id))
-    except BaseException:
-        held.disconnect()
-        raise
     finally:
-        endpoint.pool().release(held)
+        held.disconnect()
 
 
 def _left(deadline: float | None) -> float:

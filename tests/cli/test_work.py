@@ -281,3 +281,41 @@ def test_results_say_which_delivery_they_are_of(server: Server) -> None:
         assert work.wait() == 0
     tags = [int(text(client.hgetall(f"result:t{n}"))["@tag"]) for n in range(50)]
     assert tags == sorted(set(tags))
+
+
+STUBBORN = """
+import asyncio, time
+import chute
+
+jobs = chute.Queue("jobs")
+
+
+@jobs.task
+async def deaf(path: str) -> None:
+    open(path, "a").write("started\\n")
+    while True:
+        try:
+            await asyncio.sleep(60)
+        except asyncio.CancelledError:
+            pass
+
+
+@jobs.task
+async def threaded(path: str) -> None:
+    open(path, "a").write("started\\n")
+    await asyncio.to_thread(time.sleep, 30)
+"""
+
+
+@pytest.mark.parametrize("task", ["deaf", "threaded"])
+def test_a_handler_that_cannot_be_stopped_does_not_hold_the_process(server: Server, tmp_path: Path, task: str) -> None:
+    (tmp_path / "app.py").write_text(STUBBORN)
+    ran = tmp_path / "ran"
+    push(server.client(), "jobs", {"job_id": "j", "@task": task, "path": str(ran)})
+    with Work("app:jobs", server.url, "--grace", "0.2", cwd=tmp_path) as work:
+        assert started(ran)
+        work.signal(signal.SIGTERM)
+        assert work.wait(6) == 0
+        assert "stopped after" in work.stderr
+    assert waiting(server.client()) == ["j"]
+    assert nothing_held(server.client())

@@ -1,6 +1,7 @@
 """The engine on a real server, whole: nothing is lost and nothing runs twice, whatever becomes of single commands and connections."""
 
 import asyncio
+import threading
 from collections import Counter
 
 import pytest
@@ -280,3 +281,117 @@ def test_a_paused_queue_is_left_alone_until_it_is_resumed(each_server: Server) -
             await until(lambda: len(runs) == 3)
 
     asyncio.run(main())
+
+
+def commands(server: Server) -> int:
+    """How many commands the server has run."""
+    return int(server.client().info("stats")["total_commands_processed"])
+
+
+async def spent(server: Server, seconds: float) -> float:
+    """Commands a second, our own look not counted."""
+    before = commands(server)
+    await asyncio.sleep(seconds)
+    return (commands(server) - before) / seconds
+
+
+def test_an_idle_worker_leaves_a_full_server_alone_and_drains_it(each_server: Server) -> None:
+    queue, runs = counting(each_server.url)
+    client = each_server.client()
+
+    async def main() -> None:
+        async with working(queue) as engine:
+            await until(lambda: engine.lanes[0].waiting)
+            load(each_server, 20)
+            await until(lambda: len(runs) == 20)
+            client.config_set("maxmemory", 1)
+            await asyncio.sleep(2.5)  # the wait that is open may end first
+            assert await spent(each_server, 1) < 150
+            client.config_set("maxmemory", 0)
+            load(each_server, 40)
+            client.config_set("maxmemory", 1)
+            await until(lambda: len(runs) == 40, 5)
+            client.config_set("maxmemory", 0)
+
+    asyncio.run(main())
+
+
+def test_a_server_that_refuses_to_register_is_asked_from_time_to_time(server: Server) -> None:
+    queue, runs = counting(server.url)
+    client = server.client()
+    client.config_set("min-replicas-to-write", 1)
+    load_later = {"n": 5}
+
+    async def main() -> None:
+        async with working(queue) as engine:
+            await until(lambda: engine.lanes[0].pause_until > 0)
+            assert await spent(server, 1) < 150
+            assert not engine.lanes[0].live
+            client.config_set("min-replicas-to-write", 0)
+            load(server, load_later["n"])
+            await until(lambda: len(runs) == load_later["n"], 5)
+
+    asyncio.run(main())
+
+
+def test_a_worker_that_may_not_know_its_connection_looks_once_a_second(server: Server, caplog: pytest.LogCaptureFixture) -> None:
+    server.client().execute_command("ACL", "SETUSER", "narrow", "on", ">pw", "~*", "&*", "+@all", "-client|id")
+    queue, runs = counting(f"{server.url}?username=narrow&password=pw")
+
+    async def main() -> None:
+        async with working(queue) as engine:
+            await until(lambda: engine.lanes[0].live)
+            load(server, 3)
+            await until(lambda: len(runs) == 3, 5)
+
+    try:
+        asyncio.run(main())
+    finally:
+        server.client().execute_command("ACL", "DELUSER", "narrow")
+
+
+def test_in_a_mixed_queue_only_as_many_jobs_start_as_there_are_threads(server: Server) -> None:
+    queue, tasks = chute.Queue("jobs", url=server.url), Tasks()
+    blocker = Blocker()
+    other, runs = chute.Queue("jobs", url=server.url), Counter[int]()
+    swift = Swift(runs)
+    other.task(name="block")(swift.run)
+    queue.task(tasks.count)
+    queue.task(blocker.block)
+    queue.enqueue_many(queue.tasks["block"].bind() for _ in range(10))
+
+    async def main() -> None:
+        async with working(queue, concurrency=20, threads=1) as engine:
+            await until(lambda: blocker.started == 1)
+            await asyncio.sleep(0.1)
+            assert len(engine.slots.running) == 1
+            async with working(other, threads=4) as helping:  # what finds no thread here goes to who has one
+                await until(lambda: runs[0] == 9)
+                assert helping.totals["completed"] == 9
+                assert len(engine.slots.running) == 1
+            blocker.go.set()
+            await until(lambda: engine.totals["completed"] == 1)
+
+    asyncio.run(main())
+
+
+class Swift:
+    """A plain task that does not."""
+
+    def __init__(self, runs: Counter[int]) -> None:
+        self.runs = runs
+
+    def run(self) -> None:
+        self.runs[0] += 1
+
+
+class Blocker:
+    """A plain task that holds its thread."""
+
+    def __init__(self) -> None:
+        self.go = threading.Event()
+        self.started = 0
+
+    def block(self) -> None:
+        self.started += 1
+        assert self.go.wait(10)

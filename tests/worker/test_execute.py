@@ -187,7 +187,6 @@ def test_a_thread_is_taken_while_a_plain_function_runs() -> None:
         running = asyncio.create_task(executor.run(job, Desk(queue_of(gate.wait)).open(job)))
         await asyncio.sleep(0.01)
         assert not executor.thread_free
-        assert not executor.close()
         gate.go.set()
         assert await running == Completed(["@value", '"wait"'])
         assert executor.thread_free
@@ -207,3 +206,31 @@ def test_an_error_that_cannot_be_judged_is_a_failure(caplog: pytest.LogCaptureFi
     outcome = run(queue, held(b'{"job_id":"a","kind":"value"}'))
     assert outcome == Failed("failed", "ValueError: no")
     assert "cannot be judged" in caplog.text
+
+
+def test_a_job_that_would_outgrow_the_limit_is_kept_whole(caplog: pytest.LogCaptureFixture) -> None:
+    empty = b'{"job_id":"a","kind":"value","pad":""}'
+
+    async def padded(kind: str, pad: str) -> None:
+        await fail(kind)
+
+    job = held(empty.replace(b'""}', b'"' + b"x" * ((1 << 20) - len(empty)) + b'"}'))
+    assert len(job.body) == 1 << 20
+    outcome = run(queue_of(padded), job)
+    assert isinstance(outcome, Failed)
+    assert (outcome.reason, outcome.error[:16]) == ("failed", "ValueError: no (")
+
+
+def test_a_thread_is_taken_at_once() -> None:
+    gate = Gate()
+
+    async def main() -> None:
+        executor = Executor(1)
+        opened = Desk(queue_of(gate.wait)).open(held(b"{}"))
+        executor.give_thread(opened)
+        assert not executor.thread_free  # before any task has stepped
+        gate.go.set()
+        assert await executor.run(held(b"{}"), opened) == Completed(["@value", '"wait"'])
+        executor.close()
+
+    asyncio.run(main())

@@ -169,3 +169,15 @@ def test_a_job_that_another_worker_took_over_is_told_of_once(finisher: Finisher,
     ((_, records),) = finisher.batches()
     finisher.answered(records, b"00")
     assert sum("was taken over" in message for message in caplog.messages) == 1
+
+
+def test_a_round_trip_carries_no_more_than_it_can_deliver(finisher: Finisher) -> None:
+    jobs = [job(lease=i) for i in range(10)]
+    for each in jobs:
+        each.holdings = jobs[0].holdings
+        finisher.add(each, Completed(["answer", "x" * 200_000]))
+    sent: list[int] = []
+    while batches := finisher.batches():
+        sent += [len(records) for _, records in batches]
+    assert sent == [5, 5]
+    assert finisher.unanswered == 10

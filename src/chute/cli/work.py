@@ -3,7 +3,8 @@
 import gc
 import logging
 import os
-import sys
+import signal
+import threading
 import time
 from typing import Any
 
@@ -18,6 +19,8 @@ from chute.worker.engine import Engine
 
 log = logging.getLogger("chute.worker")
 REPORT_EVERY = 60.0
+LAST_SECOND = 1.0
+"""Seconds that the process gets to end by itself, once nothing is left to lose."""
 
 
 @click.command()
@@ -46,14 +49,11 @@ def work(module: str, concurrency: int, threads: int, grace: float, burst: bool,
     gc.set_threshold(20_000, 20, 20)
     report = Report(worker, screen, burst=burst)
     worker.observer = report.look
+    worker.leaving = report.leave
     try:
         worker.run(burst=burst)
     finally:
         screen.done()
-    report.summary()
-    if not worker.idle:  # a thread that cannot be stopped must not hold the process; its job was given back
-        sys.stderr.flush()
-        os._exit(0)
 
 
 class Report:
@@ -81,6 +81,16 @@ class Report:
         if not self._screen.live and now - self._reported >= REPORT_EVERY:
             self._reported = now
             log.info("%s", text)
+
+    def leave(self) -> None:
+        """Everything was given back: says so, and sees to it that the process ends, whatever a handler holds on to."""
+        self._screen.done()
+        self.summary()
+        for each in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(each, signal.SIG_IGN)
+        end = threading.Timer(LAST_SECOND, os._exit, (0,))
+        end.daemon = True
+        end.start()
 
     def summary(self) -> None:
         """The last line."""

@@ -50,8 +50,8 @@ class Worker:
         """How often each queue is claimed from while all hold more; None: before all that have a number, in this order."""
         self.observer: Callable[[Engine], None] | None = None
         """Called about twice a second while the worker runs."""
-        self.idle = True
-        """After the end: whether every thread is done."""
+        self.leaving: Callable[[], None] | None = None
+        """Called by `run` when everything was given back, before the event loop is closed: that waits for handlers that cannot be stopped."""
         self.engine: Engine | None = None
         self._tender: Tender | None = None
         self._opened = AsyncExitStack()
@@ -101,6 +101,8 @@ class Worker:
             for each in signals:
                 loop.remove_signal_handler(each)
             await waiting.aclose()  # the loop ends, and what the handlers opened on it
+        if self.leaving:
+            self.leaving()
 
     async def _start(self, *, burst: bool) -> None:
         servers = {queue.endpoint for queue in self.queues}
@@ -143,7 +145,7 @@ class Worker:
             await leave(engine)
             for line in (engine.line, *[lane.line for lane in engine.lanes]):
                 await line.close()
-            self.idle = engine.executor.close()
+            engine.executor.close()
             self.engine = None
             await self._opened.aclose()
 

@@ -15,11 +15,10 @@ from chute.script import Command
 from chute.store import BLOCK, CHUNK, CLAIM_BYTES, Holdings
 from chute.worker import clock
 from chute.worker.held import Held
-from chute.worker.lane import Lane
+from chute.worker.lane import REFUSAL_PAUSE, Lane
 from chute.worker.slots import Slots
 
 log = logging.getLogger("chute.worker")
-REFUSAL_PAUSE = 0.5
 PAUSED_AGAIN = 1.0
 """Seconds between two claims on a paused queue."""
 
@@ -108,6 +107,10 @@ class Claims:
         def answered(replies: list[Any] | None) -> None:
             lane.waiting = False
             self._read(asked, replies and replies[-1])
+            if replies and isinstance(
+                replies[0], Exception
+            ):  # a full server refuses the wait and lets the claim pass: then by claims alone
+                lane.owed, lane.pause_until = True, clock.now() + REFUSAL_PAUSE
             landed()
 
         lane.line.send([holdings.wait, holdings.claim(asked.call, want, self._deadline(now + BLOCK))], answered, BLOCK + self._validity)

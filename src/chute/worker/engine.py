@@ -80,7 +80,7 @@ class Engine:
 
     def load(self) -> None:
         """Makes the scripts known to the server."""
-        self.line.send(LOAD, self.poke)
+        self.line.send((*LOAD, store.TIME), self._told_the_time)
 
     def give_back(self, jobs: list[Held]) -> None:
         """Releases jobs that have not started, youngest first, so that the oldest ends at the very front."""
@@ -98,7 +98,7 @@ class Engine:
     def _turn(self) -> None:
         self._poked = False
         now = clock.now()
-        self._identify()
+        self._identify(now)
         self._start(now)
         self._give_back_in_time()
         self._send(now)
@@ -113,10 +113,10 @@ class Engine:
         if self.stopping and self._all_quiet():
             self.ended.set()
 
-    def _identify(self) -> None:
+    def _identify(self, now: float) -> None:
         """A queue where this worker is unknown or was judged dead: what has not started goes back, and a new id is registered."""
         for lane in self.lanes:
-            if not lane.live and self.line.up and not self.stopping:
+            if not lane.live and self.line.up and not self.stopping and now >= lane.pause_until:
                 self.give_back([held for held in [*self.slots.ready, *self.slots.parked] if held.lane is lane])
                 lane.register()
 
@@ -145,6 +145,8 @@ class Engine:
         timeout = opened.task.policy.timeout
         held.deadline = None if timeout is None else now + timeout
         self.slots.running.add(held)
+        if opened.task.threaded:
+            self.executor.give_thread(opened)
         held.runner = self.loop.create_task(self._execute(held, opened))
 
     async def _execute(self, held: Held, opened: Opened) -> None:
@@ -206,8 +208,11 @@ class Engine:
             return
         for lane in self.lanes:
             idle = not (lane.more or lane.owed or lane.claiming or lane.waiting) and now >= lane.pause_until
-            if idle and lane.live and lane.client is not None and self.slots.free > 0 and not self.slots.parked:
-                self.claims.wait(lane, now, self.poke)
+            if idle and lane.live and self.slots.free > 0 and not self.slots.parked:
+                if lane.client is not None:
+                    self.claims.wait(lane, now, self.poke)
+                elif lane.deaf(now):
+                    self.poke()
 
     def _burst(self) -> None:
         """Ends when every queue was found empty after the last job had ended."""
@@ -232,6 +237,12 @@ class Engine:
             self.load()
             for lane in self.lanes:
                 lane.line.open()
+        self.poke()
+
+    def _told_the_time(self, replies: list[Any] | None) -> None:
+        """Before the first claim, so that this has a deadline too."""
+        if replies and isinstance(replies[-1], list):
+            self.claims.ahead = store.seconds_of(replies[-1]) - clock.now()
         self.poke()
 
     def _later(self, seconds: float, fn: Callable[[], None]) -> None:

@@ -7,7 +7,6 @@ import asyncio
 import logging
 import random
 import traceback
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
 from typing import Any
@@ -40,13 +39,15 @@ _named = msgspec.json.Decoder(_Named)
 class Opened:
     """A job that was decoded and whose task was found: ready to be called."""
 
-    __slots__ = ("args", "context", "kwargs", "task")
+    __slots__ = ("args", "context", "kwargs", "task", "work")
 
     def __init__(self, task: AnyTask, args: tuple[Any, ...], kwargs: dict[str, Any], context: Context) -> None:
         self.task = task
         self.context = context
         self.args = args
         self.kwargs = kwargs
+        self.work: asyncio.Future[tuple[Any, BaseException | None]] | None = None
+        """What a thread makes of it, once one was given it."""
 
 
 class Desk:
@@ -116,32 +117,38 @@ class Executor:
         current.set(opened.context)
         try:
             if opened.task.threaded:
-                value = await self._in_thread(opened)
+                value = await _of_thread(opened.work or self.give_thread(opened))
             else:
                 value = await opened.task.fn(*opened.args, **opened.kwargs)
         except BaseException as error:
             return _judged(held, opened.task, error)
         return outcome.complete(value, to_plain)
 
-    def close(self) -> bool:
-        """Lets the threads go; whether all are idle."""
-        self._pool.shutdown(wait=False, cancel_futures=True)
-        return self._busy == 0
-
-    async def _in_thread(self, opened: Opened) -> Any:
-        run: Callable[..., Any] = copy_context().run
+    def give_thread(self, opened: Opened) -> "asyncio.Future[tuple[Any, BaseException | None]]":
+        """Starts a plain function at once, so that the thread is taken before the next job is looked at."""
+        context = copy_context()
+        context.run(current.set, opened.context)
         self._busy += 1
-        work = asyncio.get_running_loop().run_in_executor(self._pool, lambda: run(_contained, opened))
-        work.add_done_callback(self._thread_done)
-        value, error = await asyncio.shield(work)
-        if error is not None:
-            raise error
-        return value
+        opened.work = asyncio.get_running_loop().run_in_executor(self._pool, lambda: context.run(_contained, opened))
+        opened.work.add_done_callback(self._thread_done)
+        return opened.work
+
+    def close(self) -> None:
+        """Lets the threads go."""
+        self._pool.shutdown(wait=False, cancel_futures=True)
 
     def _thread_done(self, work: "asyncio.Future[Any]") -> None:
         self._busy -= 1
         if not work.cancelled():
             work.exception()
+
+
+async def _of_thread(work: "asyncio.Future[tuple[Any, BaseException | None]]") -> Any:
+    """What the thread came to. A cancelled job leaves its thread alone: nothing can stop it."""
+    value, error = await asyncio.shield(work)
+    if error is not None:
+        raise error
+    return value
 
 
 def _contained(opened: Opened) -> tuple[Any, BaseException | None]:
@@ -180,8 +187,15 @@ def judge(held: Held, task: AnyTask, error: BaseException) -> Outcome:
     text = describe(error)
     match policy.judge(error, held.attempt, task.policy, random.random):
         case policy.Again(delay, counted):
+            body = rewritten(held, attempt=held.attempt if counted else held.attempt - 1)
+            if len(body.encode()) > envelope.MAX_BYTES:
+                text = outcome.cut(
+                    f"{text} (it cannot run again: with what we note in it, it would be larger than 1 MiB)", outcome.MAX_ERROR
+                )
+                log.warning("job %s of task %s failed: %s", held.job_id or held.lease, task.name, _brief(text))
+                return outcome.Failed("failed", text, _trace(error))
             log.info("job %s of task %s will run again in %.3g s: %s", held.job_id or held.lease, task.name, delay, _brief(text))
-            return outcome.Again(round(delay * 1000), rewritten(held, attempt=held.attempt if counted else held.attempt - 1))
+            return outcome.Again(round(delay * 1000), body)
         case policy.Stop(reason):
             where = _place(error, task)
             log.warning(

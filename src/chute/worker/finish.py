@@ -19,6 +19,7 @@ from chute.worker.held import Held
 
 log = logging.getLogger("chute.worker")
 KEPT_OF_REFUSED = 64 << 10
+FLIGHT_BYTES = 1 << 20
 REPEAT_AFTER = 0.5
 """Seconds after which a finish that the server refused is sent again."""
 _pack = msgspec.msgpack.Encoder().encode
@@ -55,12 +56,18 @@ class Finisher:
             self.waiting.append(record(held, Failed("failed", cut(f"its outcome cannot be written: {error!r}", outcome.MAX_ERROR))))
 
     def batches(self) -> list[Batch]:
-        """All that waits, by the identity that holds it, at most 1,000 in one command; from now on it is unanswered."""
+        """What waits, as much as one round trip should carry, by the identity that holds it, at most 1,000 in one command; from now on it is
+        unanswered. What is left goes with the next: a write that cannot get through before its answer is due would be repeated for ever."""
         parts: dict[Holdings, list[Record]] = {}
+        size = count = 0
         for each in self.waiting:
+            size += len(each.packed)
+            if count and size > FLIGHT_BYTES:
+                break
+            count += 1
             parts.setdefault(each.held.holdings, []).append(each)
-        self.unanswered += len(self.waiting)
-        self.waiting = []
+        self.unanswered += count
+        self.waiting = self.waiting[count:]
         return [(holdings, part[i : i + CHUNK]) for holdings, part in parts.items() for i in range(0, len(part), CHUNK)]
 
     def answered(self, batch: list[Record], reply: Any) -> None:

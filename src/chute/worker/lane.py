@@ -10,12 +10,18 @@ from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
+import redis
+
 from chute.line import Line
 from chute.queue import Queue
+from chute.script import LOAD
 from chute.store import Holdings
 from chute.worker import clock
 
 log = logging.getLogger("chute.worker")
+REFUSAL_PAUSE = 0.5
+"""Seconds until what the server refused is asked again."""
+DEAF_AGAIN = 1.0
 
 
 class Lane:
@@ -37,9 +43,14 @@ class Lane:
         self.line = Line(queue.endpoint, self._line_changed)
         """The wait's own connection."""
         self.client: int | None = None
+        self.why_deaf: Any = None
+        """What the server said instead of that connection's id."""
         self.waiting = False
         self.former: list[Holdings] = []
         """Identities that others closed: what they still hold is looked after when the worker leaves."""
+        self.pause_until = 0.0
+        """Until then nothing is asked for: the server refused."""
+        self._deaf_since: float | None = None
         self.boot()
 
     def boot(self) -> None:
@@ -56,7 +67,6 @@ class Lane:
         self.drained = False
         """The last claim found nothing, and no job has ended since."""
         self.claiming = 0
-        self.pause_until = 0.0
         self.uncertain: dict[int, Uncertain] = {}
 
     def register(self) -> None:
@@ -73,9 +83,24 @@ class Lane:
             self.registering = False
             if replies and replies[0] == 1:
                 self.live, self.owed, self.proof = True, True, sent
+            elif replies and isinstance(replies[0], redis.exceptions.NoScriptError):
+                self._send(LOAD, lambda _: None)
+            elif replies:
+                self.pause_until = clock.now() + REFUSAL_PAUSE
+                log.warning("queue %s: the server refuses to register this worker (%s); trying again", self.name, replies[0])
             self._changed()
 
         self._send([holdings.register, holdings.note], answered)
+
+    def deaf(self, now: float) -> bool:
+        """Without a connection to wait on, a claim is owed once a second; whether one has just become owed."""
+        if self._deaf_since is None:
+            self._deaf_since = now
+        if now - self._deaf_since < DEAF_AGAIN:
+            return False
+        self._deaf_since, self.owed = now, True
+        log.warning("queue %s: no connection to wait on (%s); looking once a second", self.name, self.why_deaf or self.line.error)
+        return True
 
     def alive_at(self, sent: float) -> None:
         """The server answered what was sent then as one answers the living."""
@@ -98,8 +123,10 @@ class Lane:
 
     def _named(self, replies: list[Any] | None) -> None:
         if replies and isinstance(replies[0], int):
-            self.client = replies[0]
+            self.client, self.why_deaf, self._deaf_since = replies[0], None, None
             self._changed()
+        elif replies:
+            self.why_deaf = replies[0]
 
 
 class Uncertain:

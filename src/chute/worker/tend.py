@@ -72,10 +72,11 @@ class Tender:
             self._overdue(held)
         if engine.stopping or engine.full_since is not None:
             engine.unblock()
-        old = [held for pile in (engine.slots.ready, engine.slots.parked) for held in pile if now - held.since > RELEASE_AFTER]
-        if old:
+        unstarted = [*engine.slots.ready, *engine.slots.parked]
+        late = {held.lane for held in unstarted if now - held.since > RELEASE_AFTER}
+        if late:  # all of that queue: a younger one that stayed would overtake
             engine.slots.prefetch = 0
-            engine.give_back(old)
+            engine.give_back([held for held in unstarted if held.lane in late])
         engine.poke()
 
     def beat(self) -> None:
