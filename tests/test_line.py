@@ -159,3 +159,21 @@ def test_pushes_of_the_server_arrive_beside_replies(server: Server) -> None:
     (message,) = asyncio.run(run())
     assert b"watched" in message[1]
     server.client().delete("watched")
+
+
+def test_a_line_that_is_closed_while_it_dials_ends(server: Server) -> None:
+    """At whatever moment of the dial that comes."""
+
+    async def run() -> None:
+        for step in range(300):
+            line = Line(connection.endpoint(server.url), lambda _: None)
+            line.open()
+            end = time.perf_counter() + step * 0.00001
+            while time.perf_counter() < end and not line.up:
+                await asyncio.sleep(0)
+            async with asyncio.timeout(3):
+                await line.close()
+            assert not line.up
+        await chute.aclose()
+
+    asyncio.run(run())

@@ -25,6 +25,7 @@ log = logging.getLogger("chute.line")
 Done = Callable[[list[Any] | None], Any]
 """Gets the replies of one exchange, errors as values; None when they were lost."""
 FIRST_PAUSE, LONGEST_PAUSE = 0.02, 2.0
+CLOSE_AGAIN = 0.1
 
 
 class _Exchange:
@@ -81,9 +82,9 @@ class Line:
     async def close(self) -> None:
         """Ends the line; what is unanswered counts as lost."""
         life, self._life = self._life, None
-        if life:
-            life.cancel()
-            await asyncio.wait([life])
+        while life and not life.done():
+            life.cancel()  # again and again: before Python 3.12 asyncio.wait_for, in the dial, loses one that comes just as its own wait ends
+            await asyncio.wait([life], timeout=CLOSE_AGAIN)
 
     async def _live(self) -> None:
         pause = FIRST_PAUSE
@@ -91,6 +92,8 @@ class Line:
             connection = None
             try:
                 connection = await self._dial()
+                if self._life is not asyncio.current_task():
+                    return  # closed meanwhile
                 pause = FIRST_PAUSE
                 await self._talk(connection)
             except (redis.RedisError, OSError, TimeoutError, ServerUnavailable) as error:

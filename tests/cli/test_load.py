@@ -90,3 +90,14 @@ def test_weights(tmp_path: Path, server: Server) -> None:
     assert ran[:3000].count("c") >= 2900
     both = [name for name in ran if name != "c"][:3000]
     assert 1.5 < both.count("d") / both.count("b") < 2.7
+
+
+def test_a_mistake_in_the_users_module_is_told_with_its_place_there(tmp_path: Path) -> None:
+    (tmp_path / "named.py").write_text('import chute\njobs = chute.Queue("my jobs")\n')
+    (tmp_path / "broken.py").write_text("import chute\n\ndef (\n")
+    named = chute("work", "named", cwd=tmp_path)
+    assert (named.returncode, named.stderr.strip().endswith("at named.py:2")) == (2, True), named.stderr
+    broken = chute("work", "broken", cwd=tmp_path)
+    assert (broken.returncode, broken.stderr.count("line 3"), broken.stderr.strip().endswith("at broken.py:3")) == (2, 0, True), (
+        broken.stderr
+    )

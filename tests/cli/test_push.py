@@ -2,6 +2,7 @@
 
 import json
 import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -166,3 +167,11 @@ def test_it_runs_as_the_installed_command_too() -> None:
     done = subprocess.run([str(command), "--version"], capture_output=True, text=True, timeout=20, check=False)
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.startswith("chute ")
+
+
+def test_whoever_stops_reading_the_ids_stops_no_job(server: Server, tmp_path: Path) -> None:
+    jobs = tmp_path / "jobs"
+    jobs.write_text("".join('{"n":%d}\n' % n for n in range(5000)))
+    command = f"{sys.executable} -m chute push jobs - --url {server.url} < {jobs} | head -1"
+    subprocess.run(["bash", "-c", command], check=True, capture_output=True, timeout=30)
+    assert server.client().llen("queue:jobs") == 5000

@@ -179,7 +179,7 @@ def test_scripts_that_the_server_forgets_are_made_known_again(each_server: Serve
     assert runs == Counter(range(1000))
 
 
-def test_a_worker_whose_server_is_killed_goes_on_when_it_is_back(start_server: object) -> None:
+def test_a_worker_whose_server_is_killed_goes_on_when_it_is_back(start_server: object, caplog: pytest.LogCaptureFixture) -> None:
     server: Server = start_server("valkey", "--appendonly", "yes", "--appendfsync", "always")  # type: ignore[operator]
     queue, runs = counting(server.url)
     load(server, 200)
@@ -197,6 +197,8 @@ def test_a_worker_whose_server_is_killed_goes_on_when_it_is_back(start_server: o
 
     asyncio.run(main())
     assert runs == Counter(range(201))
+    assert sum("connection to the server is lost" in message for message in caplog.messages) == 1
+    assert sum("the server is back" in message for message in caplog.messages) == 1
 
 
 def test_what_has_not_started_goes_back_in_its_order_when_the_worker_stops(each_server: Server) -> None:

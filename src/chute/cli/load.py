@@ -10,6 +10,7 @@ import click
 
 from chute.queue import Queue
 
+OURS = Path(__file__).parents[1]
 Chosen = list[tuple[Queue, int | None]]
 """Queues with their weights; None: before all that have one, in this order."""
 
@@ -62,13 +63,17 @@ def _no_module(name: str, target: str) -> str:
 
 
 def _broken(name: str, error: BaseException) -> str:
-    frames = [
-        frame for frame in traceback.extract_tb(error.__traceback__) if "importlib" not in frame.filename and frame.filename != __file__
-    ]
+    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if _is_users(frame.filename)]
     where = f" at {Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else ""
+    what: object = error
     if isinstance(error, SyntaxError) and error.filename:
-        where = f" at {Path(error.filename).name}:{error.lineno}"
-    return f'module "{name}" cannot be imported: {type(error).__name__}: {error}{where}'
+        what, where = error.msg, f" at {Path(error.filename).name}:{error.lineno}"
+    return f'module "{name}" cannot be imported: {type(error).__name__}: {what}{where}'
+
+
+def _is_users(file: str) -> bool:
+    """Whether a file is neither Python's import machinery nor ours: the place to look at is where the user called us."""
+    return "importlib" not in file and not Path(file).is_relative_to(OURS)
 
 
 def _all(module: ModuleType) -> Chosen:

@@ -1,5 +1,6 @@
 """`chute push`: puts jobs in as any language does."""
 
+import os
 import sys
 from collections.abc import Iterable
 
@@ -34,11 +35,19 @@ def push(queue: str, job: str) -> None:
         if jobs:
             endpoint.run(store.enqueue(jobs))
             sent += len(jobs)
-            click.echo("\n".join(job_id for job_id, _, _ in jobs))
+            _show([job_id for job_id, _, _ in jobs])
     if sent and not endpoint.run(store.known()):
         say(f"chute: no worker has ever worked queue {queue}; the jobs wait there. A worker: chute work MODULE")
     if bad:
         sys.exit(1 if sent else 2)
+
+
+def _show(job_ids: list[str]) -> None:
+    """Prints the ids. Where nobody reads them any more (`| head`), the jobs go on being sent."""
+    try:
+        click.echo("\n".join(job_ids))
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _read(batch: list[tuple[int, bytes]], *, many: bool) -> tuple[list[Sendable], int]:

@@ -50,6 +50,8 @@ class Engine:
         self.burst = False
         self.ended = asyncio.Event()
         self.full_since: float | None = None
+        self._reached: bool | None = None
+        """Whether the server is there; None before it ever was."""
         self._flights = 0
         self._poked = False
         self._before = 0
@@ -233,6 +235,12 @@ class Engine:
         return self.slots.empty and not self.finisher.waiting and not self.finisher.unanswered and not self._flights and nothing_waits
 
     def _line_changed(self, line: Line) -> None:
+        if not line.up and self._reached and not self.stopping:
+            log.warning("the connection to the server is lost (%s); trying again", line.error)
+        elif line.up and self._reached is False:
+            log.warning("the server is back")
+        if self._reached is not None or line.up:
+            self._reached = line.up
         if line.up:
             self.load()
             for lane in self.lanes:

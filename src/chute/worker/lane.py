@@ -108,7 +108,8 @@ class Lane:
 
     def fenced(self) -> None:
         """Others closed this identity."""
-        log.warning("queue %s: this worker was judged dead (no progress was seen); it goes on under a new id", self.name)
+        why = "others saw no progress of it, or the server lost its data"
+        log.warning("queue %s: this worker is not known there any more (%s); it goes on under a new id", self.name, why)
         self.live = False
         self.former.append(self.holdings)
 
