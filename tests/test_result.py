@@ -171,6 +171,31 @@ def test_as_completed_ends_when_time_is_up(jobs: chute.Queue, server: Server) ->
     assert found == ["first"]
 
 
+def test_a_notebook_shows_what_was_heard_last_and_asks_nobody(jobs: chute.Queue, server: Server) -> None:
+    job, nowhere = jobs.job("r"), chute.Queue("jobs", url="unix:///nowhere/at/all").job("r")
+    assert (
+        nowhere._repr_html_() == job._repr_html_() == "<div>chute.Job <code>r</code> in queue <code>jobs</code>: <b>not asked yet</b></div>"
+    )
+    job.status()
+    store(server, "r", "failed", error="ValueError: no")
+    assert "<b>pending</b>" in job._repr_html_()
+    run(job.astatus())
+    assert "<b>failed</b>" in job._repr_html_()
+    store(server, "v", **{"@value": "1"})
+    for told in (jobs.job("v"), other := jobs.job("v")):
+        run(told.aresult(1)) if told is other else told.result(1)
+        assert "<b>completed</b>" in told._repr_html_()
+
+
+def test_a_notebook_shows_no_markup_of_an_id_or_a_status(jobs: chute.Queue, server: Server) -> None:
+    job = jobs.job("""<img/src=x&"'>""")
+    store(server, job.id, "<script>")
+    job.status()
+    assert job._repr_html_() == (
+        "<div>chute.Job <code>&lt;img/src=x&amp;&quot;&#39;&gt;</code> in queue <code>jobs</code>: <b>&lt;script&gt;</b></div>"
+    )
+
+
 def test_a_handle_in_another_process(jobs: chute.Queue, server: Server) -> None:
     store(server, "r", **{"@value": '"from there"'})
     program = "import chute, sys; print(chute.Queue('jobs', url=sys.argv[1]).job('r').result(timeout=5))"

@@ -4,7 +4,10 @@ The order is `--url`, `Queue(url=...)`, `CHUTE_URL`, `REDIS_URL`, the embedded s
 """
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import lru_cache
 
 from redis.connection import parse_url
 
@@ -31,22 +34,32 @@ class Address:
 
 
 class _Chosen:
-    """What `--url` said in this process."""
+    """What `--url`, or a test, said for the whole process."""
 
-    url: str | None = None
+    where: Address | None = None
 
 
 def choose(url: str | None) -> None:
     """Makes every queue of this process use the server that the command line named."""
     if url is not None:
         client_url(url)
-    _Chosen.url = url
+    _Chosen.where = Address(url, "--url") if url else None
+
+
+@contextmanager
+def chosen(where: Address) -> Iterator[None]:
+    """Makes every queue of this process use that server for the time of a with block; for `chute.testing`."""
+    before, _Chosen.where = _Chosen.where, where
+    try:
+        yield
+    finally:
+        _Chosen.where = before
 
 
 def resolve(url: str | None = None) -> Address:
     """The address to use, where `url` is what the queue itself names. Raises ValueError when it is not a server's URL."""
-    if _Chosen.url:
-        return Address(_Chosen.url, "--url")
+    if _Chosen.where:
+        return _Chosen.where
     if url:
         client_url(url)
         return Address(url, "Queue(url=…)")
@@ -56,6 +69,7 @@ def resolve(url: str | None = None) -> Address:
     return Address("", "embedded")
 
 
+@lru_cache(maxsize=64)
 def client_url(url: str, source: str = "the URL") -> str:
     """The URL as redis-py reads it: Valkey's schemes are Redis's under another name. Raises ValueError when it is not a server's URL."""
     scheme, colon, rest = url.partition(":")

@@ -1,16 +1,17 @@
 """A call on its way: what the caller says (task, arguments, options) -> the job's bytes -> the queue's operation."""
 
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
-from typing import Any, Generic, TypeAlias, TypeVar
+from typing import Any, ClassVar, Generic, TypeAlias, TypeVar
 
 from chute import duration, envelope
 from chute.connection import Endpoint, endpoint
 from chute.duration import Seconds
 from chute.keys import check_job_id
-from chute.result import Job
+from chute.result import Job, Told
 from chute.signature import Signature
 from chute.store import Confirm, Store, confirmable
 
@@ -131,11 +132,27 @@ def chunks(jobs: Iterable[Any], size: int) -> Iterable[list[Any]]:
         yield chunk
 
 
+@dataclass(frozen=True, slots=True)
+class Instead:
+    """What takes the jobs of every queue where no server is to: the seam for `chute.testing.inline`, and for nothing else.
+
+    `send` and `asend` get the queue and its sealed jobs; `told` is asked for results.
+    """
+
+    send: Callable[[Any, list[Sendable]], None]
+    asend: Callable[[Any, list[Sendable]], Awaitable[None]]
+    told: Told
+
+
 class Sender:
     """Sends sealed jobs to one queue, in blocking and in asyncio code; finds the server at first use."""
 
-    def __init__(self, name: str, url: str | None) -> None:
+    instead: ClassVar[Instead | None] = None
+
+    def __init__(self, name: str, url: str | None, queue: Any = None) -> None:
         self.store = Store(name)
+        self.queue = queue
+        """The Queue that this sends for."""
         self._url = url
 
     @property
@@ -145,16 +162,31 @@ class Sender:
 
     def send(self, jobs: list[Sendable], confirm: Confirm = "memory") -> None:
         """Enqueues the jobs. Raises Rejected, Unconfirmed or ServerUnavailable."""
+        if Sender.instead:
+            return Sender.instead.send(self.queue, jobs)
         if confirm != "memory":
             self.endpoint.run(confirmable(confirm))
         self.endpoint.run(self.store.enqueue(jobs, confirm))
 
     async def asend(self, jobs: list[Sendable], confirm: Confirm = "memory") -> None:
         """As `send`, for asyncio code."""
+        if Sender.instead:
+            return await Sender.instead.asend(self.queue, jobs)
         if confirm != "memory":
             await self.endpoint.arun(confirmable(confirm))
         await self.endpoint.arun(self.store.enqueue(jobs, confirm))
 
     def job(self, job_id: str, returns: Any = Any, kept: bool = True) -> Job[Any]:
         """The handle of a job of this queue."""
-        return Job(job_id, self.store.name, self.endpoint, returns, kept)
+        told = Sender.instead.told if Sender.instead else None
+        return Job(job_id, self.store.name, self.endpoint, returns, kept, told)
+
+
+@contextmanager
+def taken(instead: Instead | None) -> Iterator[None]:
+    """For the time of a with block, `instead` takes the jobs of every queue of this process; None: a server does, as ever."""
+    before, Sender.instead = Sender.instead, instead
+    try:
+        yield
+    finally:
+        Sender.instead = before

@@ -13,17 +13,22 @@ from typing import Any, Generic, TypeVar
 import redis
 import redis.asyncio
 from redis.backoff import NoBackoff
+from redis.driver_info import DriverInfo
 from redis.maint_notifications import MaintNotificationsConfig
 from redis.retry import Retry
 
 from chute import address, server
 from chute.address import Address
 from chute.errors import ChuteError, Rejected, ServerUnavailable
+from chute.release import VERSION
 from chute.script import LOAD, Command
 
 T = TypeVar("T")
 TIMEOUT = 5.0
 """Seconds that a connection attempt or an answer may take."""
+_DRIVER = DriverInfo(lib_version=redis.__version__).add_upstream_driver("chute", VERSION)
+"""What CLIENT LIST shows. Made once: redis-py would look its own version up for each connection, with imports in it, and a thread that is
+there during a fork leaves the lock of an import locked in the child for ever."""
 _LOST = (redis.ConnectionError, redis.TimeoutError, OSError)
 
 
@@ -64,6 +69,7 @@ def _pool_options(url: str, parse: Callable[[str], Any]) -> dict[str, Any]:
         "timeout": 60.0,  # for a free connection of the pool
         "protocol": 3,
         "retry": Retry(NoBackoff(), 0),
+        "driver_info": _DRIVER,
         "maint_notifications_config": MaintNotificationsConfig(enabled=False),
     }
     return {**defaults, **parse(address.client_url(url)), **fixed}
@@ -123,7 +129,7 @@ class Endpoint:
         return pool
 
     def take(self) -> Any:
-        """A connected connection out of the pool; give it back with `release`. Raises ServerUnavailable: nothing was sent."""
+        """A connected connection out of the pool; give it back to the `pool`. Raises ServerUnavailable: nothing was sent."""
         try:
             return self.pool().get_connection()
         except _LOST as error:
@@ -146,7 +152,7 @@ class Endpoint:
         return connection
 
     async def atake(self) -> Any:
-        """As `take`, for asyncio code; give it back with `arelease`."""
+        """As `take`, for asyncio code; give it back to the `loop_pool`."""
         pool = await self.loop_pool()
         try:
             return await pool.get_connection()
@@ -199,6 +205,11 @@ class Endpoint:
             await pool.release(connection)
         return operation.read(replies)
 
+    def close(self) -> None:
+        """Closes the connections of blocking code in this process. Who holds a job of this server opens new ones."""
+        if pool := self._pools.pop(os.getpid(), None):
+            pool.disconnect()
+
     async def aclose(self) -> None:
         """Closes the connections of the running event loop."""
         if pool := self._loops.pop(asyncio.get_running_loop(), None):
@@ -241,7 +252,13 @@ _endpoints: dict[Address, Endpoint] = {}
 def endpoint(url: str | None = None) -> Endpoint:
     """The server to use where a queue names `url`; the same object for the same address, so that queues share connections."""
     where = address.resolve(url)
-    return _endpoints.setdefault(where, Endpoint(where))
+    return _endpoints.get(where) or _endpoints.setdefault(where, Endpoint(where))
+
+
+def forget(where: Address) -> None:
+    """Closes the connections to a server that will not come back; for `chute.testing`."""
+    if (gone := _endpoints.pop(where, None)) is not None:
+        gone.close()
 
 
 async def aclose() -> None:

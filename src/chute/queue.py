@@ -43,7 +43,7 @@ class Queue:
         self.fallback: Task[..., Any, Any] | None = None
         """What runs a job that names no task: the default, else the only one."""
         self.resources: list[Resource[Any]] = []
-        self._sender = Sender(name, url)
+        self._sender = Sender(name, url, self)
 
     @overload
     def task(self, fn: Callable[P, Coroutine[Any, Any, R]], /) -> Task[P, Job[R], Coroutine[Any, Any, R]]: ...
