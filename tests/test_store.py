@@ -7,12 +7,12 @@ from typing import Any
 import pytest
 
 import chute
-from chute import connection, store
+from chute import connection, script, store
 from chute.connection import Endpoint, Operation
 from chute.errors import Rejected, Unconfirmed
 from chute.store import Store
 from contract.proxy import Proxy
-from servers import Server
+from servers import Server, send
 
 QUEUE = Store("jobs")
 
@@ -157,3 +157,26 @@ def test_the_server_tells_what_it_is(both: Both) -> None:
     info = both.run(store.server_info())
     assert info["server_name"] == "valkey" or "redis_version" in info
     assert json.dumps(info)
+
+
+@pytest.mark.parametrize(
+    ("operation", "command", "calls"),
+    [
+        (QUEUE.clear(), b"DEL", {"del": 2}),
+        (QUEUE.purge("dead", ["1-1"]), b"XDEL", {"xdel": 1}),
+        (QUEUE.requeue("dead", "1-1", body(1), "1"), b"EVALSHA", {"evalsha": 1}),
+    ],
+    ids=["clear", "purge", "requeue"],
+)
+def test_what_deletes_is_never_sent_again(server: Server, operation: Operation[Any], command: bytes, calls: dict[str, int]) -> None:
+    """Between the two, others may have put in what was not meant."""
+    client = server.client()
+    for each in script.LOAD:
+        send(client, *each)
+    client.config_resetstat()
+    with Proxy(server, lose=command) as proxy, pytest.raises(Unconfirmed) as caught:
+        connection.endpoint(proxy.url).run(operation)
+    assert str(caught.value).startswith("it is unknown whether that was done: ")
+    assert str(caught.value).endswith(". Look before you repeat it")
+    stats = client.info("commandstats")
+    assert {name: stats[f"cmdstat_{name}"]["calls"] for name in calls} == calls

@@ -172,6 +172,7 @@ def test_options_of_a_call_that_cannot_be(jobs: chute.Queue, options: dict[str, 
 def test_options_make_another_task_and_leave_this_one(jobs: chute.Queue, server: Server) -> None:
     task = jobs.task(plain)
     other = task.options(job_id="mine", headers={"a": "b"})
+    assert other.signature is task.signature  # costly to make, and the same
     assert other.enqueue("a").id == "mine"
     assert task.enqueue("a").id != "mine"
     assert b"@headers" not in server.client().lindex("queue:jobs", 0)

@@ -34,7 +34,8 @@ class JobExpired(ChuteError):
 class Unconfirmed(ChuteError):
     """The reply was lost: the job may or may not be in the queue. To enqueue it again may run it twice.
 
-    `job_id` names the job: `queue.job(job_id).result()` tells whether it ran.
+    `job_id` names the job: `queue.job(job_id).result()` tells whether it ran. It is "" where the lost reply was that of an operator's command
+    (clear, requeue, purge): then it is unknown whether that was done.
     """
 
     def __init__(self, job_id: str, why: str) -> None:
@@ -43,6 +44,8 @@ class Unconfirmed(ChuteError):
         self.why = why
 
     def __str__(self) -> str:
+        if not self.job_id:
+            return f"it is unknown whether that was done: {self.why}. Look before you repeat it"
         return f"it is unknown whether job {self.job_id} was accepted: {self.why}. Enqueueing it again may run it twice"
 
 

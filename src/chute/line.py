@@ -76,7 +76,7 @@ class Line:
     def check(self) -> None:
         """Gives up the connection when an answer is overdue. Called by whoever owns a timer."""
         if self._pending and self._pending[0].due < time.monotonic():
-            self.error = redis.TimeoutError(f"no answer within {TIMEOUT:g} s")
+            self.error = redis.TimeoutError("no answer in time")
             self._hang_up()
 
     async def close(self) -> None:

@@ -162,12 +162,11 @@ class Store:
         """Puts a dead letter back, once: deletes its old result and the letter. False when it was gone."""
         letters = self._stream(stream)
         call = script.REQUEUE.on(letters=letters, queue=self.keys.queue, result=keys.result(job_id) if job_id else letters)
-        # a lost reply is harmless: sent again, the letter is either still there or gone
-        return Operation((call(body=body, id=entry),), lambda replies: bool(accepted(replies[0])))
+        return Operation((call(body=body, id=entry),), lambda replies: bool(accepted(replies[0])), _unknown)
 
     def purge(self, stream: str, entries: list[str]) -> Operation[int]:
         """Deletes dead letters; how many there were."""
-        return Operation((("XDEL", self._stream(stream), *entries),), lambda replies: int(accepted(replies[0])))
+        return Operation((("XDEL", self._stream(stream), *entries),), lambda replies: int(accepted(replies[0])), _unknown)
 
     @staticmethod
     def all_known() -> Operation[list[str]]:
@@ -179,7 +178,7 @@ class Store:
         on = self.keys
         lengths: tuple[Command, ...] = (("LLEN", on.queue), ("LLEN", on.first))
         deletes: tuple[Command, ...] = (("DEL", on.queue), ("DEL", on.first))
-        return Operation((*lengths, *deletes), lambda replies: sum(int(accepted(reply)) for reply in replies[:2]))
+        return Operation((*lengths, *deletes), lambda replies: sum(int(accepted(reply)) for reply in replies[:2]), _unknown)
 
     def _stream(self, stream: str) -> str:
         return {"dead": self.keys.dead, "refused": self.keys.refused}[stream]
@@ -244,6 +243,11 @@ class Holdings:
         """Bounds the dead letters by number and by age; each answers how many it dropped."""
         dead = self._on.dead
         return [("XTRIM", dead, "MAXLEN", DEAD_LENGTH), ("XTRIM", dead, "MINID", max(0, now_ms - DEAD_AGE_MS))]
+
+
+def _unknown(why: str) -> Unconfirmed:
+    """What deletes is not sent again: what came in between would be gone too, and the count would be a lie."""
+    return Unconfirmed("", why)
 
 
 def _only(replies: list[Any]) -> dict[bytes, bytes]:

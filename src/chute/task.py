@@ -1,5 +1,6 @@
 """A task: a Python function that is registered on a queue. Called, it runs here; enqueued, it becomes a job."""
 
+import copy
 import inspect
 from collections.abc import Callable, Mapping
 from datetime import datetime
@@ -27,7 +28,7 @@ class Task(Generic[P, J, D]):
 
     name: str
 
-    def __init__(self, fn: Callable[P, D], name: str, policy: Policy, sender: Sender, options: Options | None = None) -> None:
+    def __init__(self, fn: Callable[P, D], name: str, policy: Policy, sender: Sender) -> None:
         self.name = name
         self.fn = fn
         self.policy = policy
@@ -35,9 +36,14 @@ class Task(Generic[P, J, D]):
         self.threaded = not inspect.iscoroutinefunction(fn)
         """A plain function: a worker runs it in a thread."""
         self._sender = sender
-        self._options = options or Options()
+        self._options = Options()
         self.__doc__ = fn.__doc__
         self.__wrapped__ = fn
+
+    @property
+    def sender(self) -> Sender:
+        """What puts its jobs in."""
+        return self._sender
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> D:
         """Runs the function itself, here and now; no job is made."""
@@ -84,8 +90,9 @@ class Task(Generic[P, J, D]):
 
             answer.options(job_id="job_7", delay=5).enqueue("What is RAG?")
         """
-        chosen = call.options(job_id, delay, at, result_ttl, headers, confirm)
-        return Task(self.fn, self.name, self.policy, self._sender, chosen)
+        otherwise = copy.copy(self)
+        otherwise._options = call.options(job_id, delay, at, result_ttl, headers, confirm)
+        return otherwise
 
     def job(self, job_id: str) -> J:
         """The handle of a job of this task that was enqueued anywhere. Raises ValueError when it cannot be an id."""

@@ -60,6 +60,7 @@ def test_a_busy_worker_finishes_what_runs_and_gives_back_the_rest_in_order(serve
         push(client, "jobs", slow(path, "a", 0.7), slow(path, "b", 0.7), *[slow(path, f"c{n}", 0) for n in range(20)])
         assert started(path, 2)
         work.signal(number)
+        assert until(lambda: "stopping: 2 running jobs have 30 s to end" in work.stderr)
         push(client, "jobs", slow(path, "after", 0))
         assert work.wait() == 0
     assert path.read_text().split() == ["started", "started", "ended", "ended"]
@@ -90,9 +91,11 @@ def test_a_second_signal_gives_back_at_once(server: Server, tmp_path: Path) -> N
     with working(server, "tasks:jobs", "jobs") as work:
         push(client, "jobs", slow(path, "long", 60))
         assert started(path)
-        work.signal(signal.SIGTERM)
+        work.signal(signal.SIGTERM)  # two that come together are one, hence the wait
+        assert until(
+            lambda: "stopping: 1 running job has 30 s to end; a second signal (Ctrl-C) gives back at once what runs" in work.stderr
+        )
         push(client, "jobs", slow(path, "after", 0))
-        time.sleep(0.3)  # two signals that come together are one
         assert work.process.poll() is None
         asked = time.monotonic()
         work.signal(signal.SIGTERM)

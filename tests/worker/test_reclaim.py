@@ -13,7 +13,7 @@ from chute.keys import keys_of
 from servers import Server, until
 from worker.running import until as soon
 from worker.running import working
-from worker.test_engine import at_rest, counting, load
+from worker.test_engine import at_rest, counting, holding, load
 
 pytestmark = pytest.mark.usefixtures("quick")
 KEYS = keys_of("jobs")
@@ -94,3 +94,25 @@ def test_a_worker_whose_handler_blocks_the_loop_is_not_judged_by_who_could_not_l
             assert first.lanes[0].live
 
     asyncio.run(main())
+
+
+def test_a_worker_does_not_take_over_from_itself_what_still_runs_here(each_server: Server) -> None:
+    """Judged dead by another, it goes on under a new id; to give back what it still runs would run it twice."""
+    client = each_server.client()
+    queue, tasks = holding(each_server.url)
+    load(each_server, 1)
+
+    async def main() -> None:
+        async with working(queue) as engine:
+            await soon(lambda: len(engine.slots.running) == 1)
+            former = engine.lanes[0].holdings.worker
+            client.hset(KEYS.workers, former, "dead")
+            await soon(lambda: engine.lanes[0].holdings.worker != former and engine.lanes[0].live)
+            await asyncio.sleep(5 * engine.timing.beat)
+            assert client.hlen(f"leases:{{queue:jobs}}:{former}") == 1
+            tasks.go.set()
+            await soon(lambda: engine.totals["completed"] == 1)
+
+    asyncio.run(main())
+    assert client.hget("result:j0", "status") == b"completed"
+    assert at_rest(each_server)

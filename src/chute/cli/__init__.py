@@ -9,7 +9,7 @@ from typing import NoReturn
 
 import click
 
-from chute.cli.common import fail
+from chute.cli.common import BAD_USE, DONE, NO_SERVER, UNKNOWN, fail
 from chute.cli.dead import clear, dead
 from chute.cli.demo import demo
 from chute.cli.push import push
@@ -19,8 +19,6 @@ from chute.cli.stats import stats
 from chute.cli.work import work
 from chute.errors import ChuteError, Rejected, ServerUnavailable, Unconfirmed
 from chute.release import VERSION
-
-DONE, FAILED, BAD_USE, NOT_THERE, NO_SERVER, UNKNOWN = range(6)
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -44,9 +42,7 @@ def main() -> NoReturn:
         sys.exit(error.exit_code)
     except click.exceptions.Exit as done:
         sys.exit(done.exit_code)
-    except ServerUnavailable as error:
-        fail(str(error), NO_SERVER)
-    except Rejected as error:
+    except (ServerUnavailable, Rejected) as error:
         fail(str(error), NO_SERVER)
     except Unconfirmed as error:
         fail(str(error), UNKNOWN)

@@ -12,6 +12,8 @@ import msgspec
 from chute import address, server, store, version
 from chute.connection import Endpoint
 
+DONE, FAILED, BAD_USE, NOT_THERE, NO_SERVER, UNKNOWN = range(6)
+"""The exit codes: see `chute.cli`."""
 F = TypeVar("F", bound=Callable[..., Any])
 
 

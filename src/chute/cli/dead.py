@@ -8,12 +8,10 @@ import click
 
 from chute import admin, connection
 from chute.admin import Letter
-from chute.cli.common import fail, say, show_json, url_option
+from chute.cli.common import BAD_USE, FAILED, NOT_THERE, fail, say, show_json, url_option
 from chute.connection import Endpoint
 from chute.keys import check_queue_name
 from chute.store import Store
-
-NOT_THERE = 3
 
 
 @click.group()
@@ -84,7 +82,7 @@ def requeue(queue: str, entries: tuple[str, ...], job_id: str | None, reason: st
     click.echo(f"{done:,} requeued")
     if len(whole) < len(letters):
         kept = len(letters) - len(whole)
-        fail(f"{kept} cannot be requeued, only the beginning of their bytes was kept: chute dead list {queue} --reason too_large", 2)
+        fail(f"{kept} cannot be requeued, only the beginning of their bytes was kept: chute dead list {queue} --reason too_large", BAD_USE)
 
 
 @dead.command()
@@ -114,9 +112,9 @@ def _ask(question: str, *, yes: bool) -> None:
     if yes:
         return
     if not sys.stdin.isatty():
-        fail("this deletes for good and nobody can be asked here; nothing was done. Say --yes", 2)
+        fail("this deletes for good and nobody can be asked here; nothing was done. Say --yes", BAD_USE)
     if not click.confirm(question, err=True):
-        fail("nothing was done", 1)
+        fail("nothing was done", FAILED)
 
 
 def _with_reason(endpoint: Endpoint, queue: str, reason: str | None) -> Iterator[Letter]:

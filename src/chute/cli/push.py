@@ -9,7 +9,7 @@ import msgspec
 
 from chute import connection
 from chute.call import Sendable, chunks, seal_plain
-from chute.cli.common import fail, say, url_option
+from chute.cli.common import BAD_USE, FAILED, fail, say, url_option
 from chute.keys import check_queue_name
 from chute.store import CHUNK, Store
 
@@ -39,7 +39,7 @@ def push(queue: str, job: str) -> None:
     if sent and not endpoint.run(store.known()):
         say(f"chute: no worker has ever worked queue {queue}; the jobs wait there. A worker: chute work MODULE")
     if bad:
-        sys.exit(1 if sent else 2)
+        sys.exit(FAILED if sent else BAD_USE)
 
 
 def _show(job_ids: list[str]) -> None:
@@ -61,7 +61,7 @@ def _read(batch: list[tuple[int, bytes]], *, many: bool) -> tuple[list[Sendable]
             jobs.append(_seal(line))
         except ValueError as error:
             if not many:
-                fail(f"{error}. A job looks like {EXAMPLE}", 2)
+                fail(f"{error}. A job looks like {EXAMPLE}", BAD_USE)
             bad += 1
             say(f"chute: line {number} was not sent: {str(error).removesuffix('. Nothing was sent')}")
     return jobs, bad

@@ -8,10 +8,8 @@ import click
 import msgspec
 
 from chute import connection, outcome, signature, waiting
-from chute.cli.common import fail, say, show_json, url_option
+from chute.cli.common import FAILED, NOT_THERE, fail, say, show_json, url_option
 from chute.keys import check_job_id
-
-NOT_THERE = 3
 
 
 @click.command()
@@ -45,8 +43,8 @@ def result(job_id: str, wait: float, as_json: bool) -> None:
         if not as_json:
             queue = fields.get(b"@queue", b"QUEUE").decode(errors="replace")
             kept = f". Kept: chute dead list {queue}" if status in ("failed", "expired") else ""
-            fail(f"{job_id} {status}: {error.splitlines()[0] if error else status}{kept}", 1)
-        sys.exit(1)
+            fail(f"{job_id} {status}: {error.splitlines()[0] if error else status}{kept}", FAILED)
+        sys.exit(FAILED)
 
 
 def _show(value: Any) -> None:

@@ -5,6 +5,7 @@ take turns, `lane` is a queue as one worker sees it, `slots` what it holds, `ten
 """
 
 import asyncio
+import logging
 import signal
 from collections.abc import Callable
 from contextlib import AsyncExitStack
@@ -20,6 +21,7 @@ from chute.worker.engine import Engine, Timing
 from chute.worker.leave import leave
 from chute.worker.tend import Tender
 
+log = logging.getLogger("chute.worker")
 MAX_QUEUES = 16
 FIRST_CONNECTION = 10.0
 """Seconds in which a starting worker must reach its server. Once connected it waits for ever."""
@@ -83,6 +85,7 @@ class Worker:
         if engine.stopping:
             engine.break_off()
         else:
+            log.info("stopping: %s", _what_runs(len(engine.slots.running), self.grace))
             engine.stop()
             engine.loop.call_later(self.grace, engine.break_off)
 
@@ -155,6 +158,12 @@ class Worker:
         return self.engine
 
 
+def _what_runs(count: int, grace: float) -> str:
+    if not count:
+        return "nothing runs"
+    return f"{count:,} running {'job has' if count == 1 else 'jobs have'} {grace:g} s to end; a second signal (Ctrl-C) gives back at once what runs"
+
+
 async def _reach(endpoint: Endpoint) -> None:
     """Returns once the server answers and is new enough. Raises ServerUnavailable after FIRST_CONNECTION, or at once where waiting is in vain."""
     give_up = clock.now() + FIRST_CONNECTION
@@ -175,6 +184,3 @@ def _loop_factory() -> Any:
     except ImportError:
         return None
     return uvloop.new_event_loop
-
-
-__all__ = ["ServerUnavailable", "Worker"]

@@ -11,6 +11,7 @@ from typing import Any
 
 import redis
 
+from chute.connection import TIMEOUT
 from chute.script import Command
 from chute.store import BLOCK, CHUNK, CLAIM_BYTES, Holdings
 from chute.worker import clock
@@ -107,13 +108,14 @@ class Claims:
         def answered(replies: list[Any] | None) -> None:
             lane.waiting = False
             self._read(asked, replies and replies[-1])
-            if replies and isinstance(
-                replies[0], Exception
-            ):  # a full server refuses the wait and lets the claim pass: then by claims alone
+            if replies and isinstance(replies[0], Exception):
+                # a full server refuses the wait and lets the claim pass: then by claims alone
                 lane.owed, lane.pause_until = True, clock.now() + REFUSAL_PAUSE
             landed()
 
-        lane.line.send([holdings.wait, holdings.claim(asked.call, want, self._deadline(now + BLOCK))], answered, BLOCK + self._validity)
+        lane.line.send(
+            [holdings.wait, holdings.claim(asked.call, want, self._deadline(now + BLOCK))], answered, BLOCK + min(TIMEOUT, self._validity)
+        )
 
     def _next(self) -> int:
         self._calls += 1

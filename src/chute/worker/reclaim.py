@@ -37,8 +37,9 @@ class Judge:
             replies = await engine.line.ask([lane.holdings.workers])
             if not replies or not isinstance(replies[0], dict):
                 return
+            ours = {lane.holdings.worker, *[held.holdings.worker for held in engine.slots.running]}
             for worker, beat in replies[0].items():
-                if not worker.startswith(b"@") and worker.decode() != lane.holdings.worker:
+                if not worker.startswith(b"@") and worker.decode() not in ours:  # what still runs here under a former id is not given back
                     there.add((lane.name, worker))
                     await self._judge(lane, worker, beat)
         for gone in self._seen.keys() - there:
