@@ -7,7 +7,7 @@ export UV_DEFAULT_INDEX ?= $(PIP_INDEX_URL)
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint bench lock clean
+.PHONY: help setup demo test lint bench docs lock clean
 
 help:
 	@echo "make demo    see it work: a server, a worker and 2,000 questions"
@@ -15,6 +15,7 @@ help:
 	@echo "make setup   .venv with everything, and .venv/bin/chute"
 	@echo "make lint    formatting, lint and types"
 	@echo "make bench   how fast it is on this machine, beside its ceiling"
+	@echo "make docs    the documentation, in site/index.html"
 	@echo "make lock    requirements.lock from pyproject.toml"
 
 setup: .venv/.ready
@@ -40,15 +41,19 @@ test: setup
 	@.venv/bin/python -m pytest -n auto -q
 
 lint: setup
-	@.venv/bin/ruff check src tests benchmarks examples
-	@.venv/bin/ruff format --check src tests benchmarks examples
+	@.venv/bin/ruff check src tests benchmarks examples tools
+	@.venv/bin/ruff format --check src tests benchmarks examples tools
 	@.venv/bin/mypy
 
 bench: setup
 	@.venv/bin/python benchmarks/drain.py
 
+docs: setup
+	@.venv/bin/python tools/commands.py
+	@.venv/bin/zensical build --clean --strict
+
 lock: .venv/bin/uv
-	@.venv/bin/uv pip compile -q --universal --generate-hashes --no-header --no-annotate --no-emit-index-url --all-extras --group dev pyproject.toml -o requirements.lock
+	@.venv/bin/uv pip compile -q --universal --generate-hashes --no-header --no-annotate --no-emit-index-url --all-extras --group dev --group docs pyproject.toml -o requirements.lock
 
 clean:
-	@rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis dist build
+	@rm -rf .venv .cache site .pytest_cache .mypy_cache .ruff_cache .hypothesis dist build
