@@ -1,7 +1,7 @@
-"""How the API reference shows docstrings: a last paragraph that is Python is a code block. Read by mkdocstrings, see mkdocs.yml.
+"""How the API reference shows docstrings: an example at the end is a code block. Read by mkdocstrings, see mkdocs.yml.
 
-An example stands last in a docstring. Where nothing but the example follows the first line, its indentation is the docstring's own, so
-Markdown alone cannot tell it from prose.
+Where nothing but the example follows the first line of a docstring, its indentation is the docstring's own, so Markdown alone cannot tell it
+from prose: it is what parses as Python.
 """
 
 import ast
@@ -13,9 +13,12 @@ import griffe
 
 def as_markdown(text: str) -> str:
     """The docstring with its example fenced."""
-    head, gap, last = text.rpartition("\n\n")
-    example = inspect.cleandoc("\n" + last)
-    return f"{head}\n\n```python\n{example}\n```" if gap and _is_python(example) else text
+    parts = text.split("\n\n")
+    for at in range(1, len(parts)):
+        example = inspect.cleandoc("\n" + "\n\n".join(parts[at:]))
+        if _is_python(example):
+            return "\n\n".join([*parts[:at], f"```python\n{example}\n```"])
+    return text
 
 
 def _is_python(text: str) -> bool:

@@ -114,6 +114,13 @@ def test_no_anchor_stands_twice(pages: dict[str, Page]) -> None:
         assert len(ours) == len(set(ours)), name
 
 
+def test_an_example_in_a_docstring_is_code(site: Path) -> None:
+    code = re.sub(r"<[^>]+>", "", "".join(re.findall(r"<pre>.*?</pre>", (site / "api.html").read_text(), re.DOTALL)))
+    assert "answers = await chute.gather(" in code  # it stands at the docstring's own indentation
+    assert "jobs = chute.Queue(" in code
+    assert "As aenqueue" not in code
+
+
 def test_no_markup_is_left_over(pages: dict[str, Page]) -> None:
     for name, page in pages.items():
         text = "".join(page.texts)
