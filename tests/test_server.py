@@ -1,7 +1,9 @@
 """The embedded server as its users see it: one for all who ask, and an error that says what to do where there can be none."""
 
 import contextlib
+import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -56,6 +58,64 @@ def test_a_race_of_eight_starts_one_server() -> None:
         assert [racer.returncode for racer in racers] == [0] * 8
         assert found == {str(server_pid())}
         assert starts() == race
+        assert server.stop()
+
+
+def racers(*commands: str) -> list[subprocess.Popen[str]]:
+    """Users who have imported everything and come at the same moment; each goes on with the `chute stats` of the queue."""
+    imported = "import sys; from chute.cli import main; sys.stdin.read(); main()"
+    read, write = os.pipe()
+    started = [
+        subprocess.Popen(
+            ["sh", "-c", f'"$0" -c "$1" {command} && exec "$0" -m chute stats race --json', sys.executable, imported],
+            cwd=settings.home().parent,
+            stdin=read,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for command in commands
+    ]
+    os.close(read)
+    os.close(write)
+    return started
+
+
+def ended(racer: subprocess.Popen[str]) -> tuple[list[str], str]:
+    """What a racer printed, who must have come through."""
+    out, err = racer.communicate(timeout=60)
+    assert racer.returncode == 0, err
+    return out.splitlines(), err
+
+
+@pytest.mark.parametrize("tens", range(4))
+def test_two_who_push_at_once_start_one_server_ten_times(home: Path, monkeypatch: pytest.MonkeyPatch, tens: int) -> None:
+    for race in range(10):
+        monkeypatch.setenv("CHUTE_HOME", str(home.parent / f"home-{tens}-{race}"))
+        said = [ended(racer) for racer in racers(*(f'push race \'{{"job_id": "{name}"}}\'' for name in ("one", "two")))]
+        for name, (out, err) in zip(("one", "two"), said, strict=True):
+            assert out[0] == name
+            assert json.loads(out[1])["depth"] in (1, 2)
+            assert re.fullmatch("chute: no worker has ever worked queue race; .*\n", err)
+        assert starts() == 1
+        with client(server.url()) as connected:
+            assert sorted(json.loads(job)["job_id"] for job in connected.lrange("queue:race", 0, -1)) == ["one", "two"]
+        assert server.stop()
+
+
+def test_a_worker_and_a_push_at_once_start_one_server_ten_times(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    home.parent.joinpath("raced.py").write_text(
+        "import chute\njobs = chute.Queue('race')\n@jobs.task\ndef double(n: int) -> int: return 2 * n\n"
+    )
+    for race in range(10):
+        monkeypatch.setenv("CHUTE_HOME", str(home.parent / f"home-{race}"))
+        worker, push = racers("work raced --burst", 'push race \'{"job_id": "one", "n": 4}\'')
+        ended(worker)
+        ended(push)
+        assert starts() == 1
+        subprocess.run([sys.executable, "-m", "chute", "work", "raced", "--burst"], cwd=home.parent, check=True, stderr=subprocess.DEVNULL)
+        with client(server.url()) as connected:
+            assert connected.hget("result:one", "@value") == "8"
         assert server.stop()
 
 
