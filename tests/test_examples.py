@@ -72,6 +72,32 @@ def test_quickstart_async(server: Server) -> None:
         ]
 
 
+def shown(notebook: Path) -> list[str]:
+    """What stands below each cell, with ids masked. What is printed may have come in pieces."""
+    cells = [cell for cell in json.loads(notebook.read_text())["cells"] if cell["cell_type"] == "code"]
+    texts = [["".join(output.get("text", "")) + json.dumps(output.get("data", "")) for output in cell["outputs"]] for cell in cells]
+    return [re.sub(r"[0-9a-f]{8}(-[0-9a-f]{4,12}){4}", "ID", "".join(each).replace('""', "")) for each in texts]
+
+
+def test_the_notebook_in_a_real_kernel(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("IPYTHONDIR", "JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR", "JUPYTER_RUNTIME_DIR"):
+        monkeypatch.setenv(name, str(tmp_path / name))
+    notebook, executed = EXAMPLES / "notebook.ipynb", tmp_path / "executed.ipynb"
+    try:
+        with worker("quickstart_async"):  # and nobody is told where the server is
+            done = run(str(Path(sys.executable).parent / "jupyter"), "execute", f"--output={executed}", notebook.name)
+    finally:
+        run(sys.executable, "-m", "chute", "server", "stop")
+    assert done.returncode == 0, done.stderr
+    assert shown(executed) == shown(notebook)
+    assert "".join(shown(notebook)).count("<code>ID</code>") == 2
+
+
+def test_the_tests_of_an_app() -> None:
+    done = run(sys.executable, "-m", "pytest", "-q", "-W", "error", "-p", "no:cacheprovider", "-p", "no:xdist", cwd=EXAMPLES / "testing")
+    assert re.search(r"^6 passed in", done.stdout, re.MULTILINE), done.stdout
+
+
 def test_a_producer_that_knows_nothing_of_us(each_server: Server) -> None:
     assert "chute" not in re.findall(r"^(?:import|from) (\w+)", (EXAMPLES / "plain_redis_producer.py").read_text(), re.MULTILINE)
     with worker("quickstart_sync", each_server.url):
@@ -137,5 +163,5 @@ def test_the_lock_of_the_node_example_pins_and_names_no_registry() -> None:
 
 def test_the_list_of_examples_is_complete() -> None:
     listed = set(re.findall(r"\]\(([^)]+)\)", (EXAMPLES / "README.md").read_text()))
-    programs = [path for path in EXAMPLES.rglob("*") if path.suffix in (".py", ".mjs") and "node_modules" not in path.parts]
+    programs = [path for path in EXAMPLES.rglob("*") if path.suffix in (".ipynb", ".mjs", ".py") and "node_modules" not in path.parts]
     assert listed == {path.relative_to(EXAMPLES).as_posix() for path in programs}
