@@ -84,7 +84,7 @@ def test_it_answers_the_projects_own_documents(temporary: Path) -> None:
     waits = re.search(r"p50 ([\d.]+) s · p99 ([\d.]+) s", rows["waited"])
     assert waits
     assert 0 <= float(waits[1]) <= float(waits[2]) < 60
-    assert len(re.findall(r"^ Q  .+\n A  .+ › .+: \".+\"$", out, re.M)) == 3
+    assert len(re.findall(r"^ Q  .+\n A  \S+\.md( › .+)?: \".+\"$", out, re.M)) == 3
     assert re.fullmatch(r"server   embedded Valkey \d+\.\d+\.\d+, unix:///.+\.sock", rows["server"])
     assert number(r"\(pid (\d+)\)", rows["worker"]) != demo.pid
     assert "\x1b" not in out
