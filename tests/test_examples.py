@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from notebooks import keep_out_of_home
 from servers import Server, StartServer
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
@@ -80,8 +81,7 @@ def shown(notebook: Path) -> list[str]:
 
 
 def test_the_notebook_in_a_real_kernel(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("IPYTHONDIR", "JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR", "JUPYTER_RUNTIME_DIR"):
-        monkeypatch.setenv(name, str(tmp_path / name))
+    keep_out_of_home(monkeypatch, tmp_path)
     notebook, executed = EXAMPLES / "notebook.ipynb", tmp_path / "executed.ipynb"
     try:
         with worker("quickstart_async"):  # and nobody is told where the server is
