@@ -23,6 +23,7 @@ setup: .venv/.ready
 .venv/bin/uv:
 	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; v >= (3, 11) or sys.exit("Chute needs Python 3.11 or newer; $(PYTHON) is %d.%d. Name another: make PYTHON=python3.12" % v)'
 	@rm -rf .venv
+	@echo "make setup: puts Chute and its tools into .venv, some 90 packages; the first time they are downloaded" >&2
 	@if $(PYTHON) -m pip --version >/dev/null 2>&1; then \
 	   $(PYTHON) -m venv --without-pip .venv && $(PYTHON) -m pip -q --python .venv/bin/python install 'uv>=0.13,<0.14'; \
 	 else \
@@ -33,6 +34,7 @@ setup: .venv/.ready
 	@.venv/bin/uv pip sync -q --compile-bytecode --python .venv/bin/python --require-hashes requirements.lock
 	@.venv/bin/uv pip install -q --python .venv/bin/python --no-deps --editable .
 	@touch $@
+	@echo "make setup: done. To have chute on your path: . .venv/bin/activate" >&2
 
 demo: setup
 	@.venv/bin/chute demo
