@@ -92,12 +92,81 @@ def test_weights(tmp_path: Path, server: Server) -> None:
     assert 1.5 < both.count("d") / both.count("b") < 2.7
 
 
-def test_a_mistake_in_the_users_module_is_told_with_its_place_there(tmp_path: Path) -> None:
-    (tmp_path / "named.py").write_text('import chute\njobs = chute.Queue("my jobs")\n')
-    (tmp_path / "broken.py").write_text("import chute\n\ndef (\n")
-    named = chute("work", "named", cwd=tmp_path)
-    assert (named.returncode, named.stderr.strip().endswith("at named.py:2")) == (2, True), named.stderr
-    broken = chute("work", "broken", cwd=tmp_path)
-    assert (broken.returncode, broken.stderr.count("line 3"), broken.stderr.strip().endswith("at broken.py:3")) == (2, 0, True), (
-        broken.stderr
-    )
+ONE = """
+import chute
+
+jobs = chute.Queue("jobs")
+
+
+@jobs.task
+def answer(question: str) -> str:
+    return question
+"""
+THERE = "There is m1.py: chute work m1"
+WRITE = "Write: chute work m1:jobs"
+
+
+@pytest.mark.parametrize(
+    ("target", "says"),
+    [
+        ("./m1.py", '"./m1.py" is a path; name the module: chute work m1'),
+        ("m1.py:jobs", '"m1.py" is a path; name the module: chute work m1:jobs'),
+        ("shop/m1", '"shop/m1" is a path; name the module: chute work shop.m1'),
+        ("../m1", '"../m1" is a path; go to its directory and name the module: cd ..; chute work m1'),
+        ("/a/b/m1.py", '"/a/b/m1.py" is a path; go to its directory and name the module: cd /a/b; chute work m1'),
+        ("", f'"" is not the name of a module. {THERE}'),
+        (":jobs", f'"" is not the name of a module. {THERE}:jobs'),
+        ("..m1", f'"..m1" is not the name of a module. {THERE}'),
+        ("mm1:jobs", f'no module "mm1" here (DIRECTORY). {THERE}:jobs'),
+        ("m1.jobs", f'"jobs" is a queue in module "m1", not a module. {WRITE}'),
+        ("m1:", f"the name of a queue is missing after the colon (queues in m1: jobs). {WRITE}, or for all of them: chute work m1"),
+        ("m1:nothere", f'"nothere" does not exist in module "m1" (its queues: jobs). {WRITE}'),
+        ("m1:chute", f'"chute" is no queue in module "m1" (its queues: jobs). {WRITE}'),
+        ("m1:answer", f'"answer" is a task of queue jobs, not a queue, in module "m1" (its queues: jobs). {WRITE}'),
+        ("os:path", '"path" is no queue, and module "os" has none. A queue is a variable of it: jobs = chute.Queue("jobs")'),
+        ("os", 'no queue in module "os". A queue is a variable of it: jobs = chute.Queue("jobs")'),
+    ],
+)
+def test_what_is_said_of_a_wrong_name(tmp_path: Path, target: str, says: str) -> None:
+    (tmp_path / "m1.py").write_text(ONE)
+    done = chute("work", target, url=NOWHERE, cwd=tmp_path)
+    assert (done.returncode, done.stdout, done.stderr) == (2, "", f"chute: {says.replace('DIRECTORY', str(tmp_path))}\n")
+
+
+def test_where_nothing_is_there(tmp_path: Path) -> None:
+    done = chute("work", "app", url=NOWHERE, cwd=tmp_path)
+    assert done.stderr == f'chute: no module "app" here ({tmp_path}). Go to the directory that has it, or install its package\n'
+
+
+SCRIPT = '. Put what only a script should do under: if __name__ == "__main__"'
+
+
+@pytest.mark.parametrize(
+    ("source", "says"),
+    [
+        ("import chute\nchute.Queue('a b')\n", "ValueError: not a queue name: 'a b'. A name is 1 to 64 of the characters A-Z a-z 0-9 . _ - at app.py:2"),
+        ("import chute\n\ndef (\n", "SyntaxError: invalid syntax at app.py:3"),
+        ("import shop.db\n", "KeyError: 'DATABASE' at shop/db.py:4"),
+        ("import json\n\njson.loads('')\n", "JSONDecodeError: Expecting value: line 1 column 1 (char 0) at app.py:3"),
+        ("import nowhere_at_all\n", "ModuleNotFoundError: No module named 'nowhere_at_all' at app.py:1"),
+        ("import sys\nsys.exit(3)\n", f"it ends Python (SystemExit: 3) at app.py:2{SCRIPT}"),
+        (
+            "import chute\n\n@chute.task\ndef f(): ...\n",
+            "TypeError: 'module' object is not callable at app.py:3. "
+            'A task belongs to a queue: write @jobs.task, where jobs = chute.Queue("jobs")',
+        ),
+        (
+            "from chute import task\n\n@task\ndef f(): ...\n",
+            "TypeError: 'module' object is not callable at app.py:3. "
+            'A task belongs to a queue: write @jobs.task, where jobs = chute.Queue("jobs")',
+        ),
+        ('import chute\njobs = chute.queue("jobs")\n', "TypeError: 'module' object is not callable at app.py:2. Write chute.Queue, with a capital Q"),
+        ("import json\njson()\n", "TypeError: 'module' object is not callable at app.py:2"),
+    ],
+)  # fmt: skip
+def test_a_mistake_in_the_users_module_is_told_with_its_place_there(tmp_path: Path, source: str, says: str) -> None:
+    (tmp_path / "shop").mkdir()
+    (tmp_path / "shop" / "db.py").write_text("import os\n\ndef connect():\n    os.environ['DATABASE']\n\nconnect()\n")
+    (tmp_path / "app.py").write_text(source)
+    done = chute("work", "app", url=NOWHERE, cwd=tmp_path)
+    assert (done.returncode, done.stdout, done.stderr) == (2, "", f'chute: module "app" cannot be imported: {says}\n')

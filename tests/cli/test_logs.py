@@ -6,6 +6,7 @@ import pty
 import re
 import signal
 import subprocess
+from pathlib import Path
 
 import pytest
 
@@ -38,6 +39,61 @@ def test_a_password_is_not_shown(start_server: StartServer, user: str, shown: st
         assert work.wait() == 0, work.stderr
         assert "canary" not in work.stderr
         assert locked.tcp_url.replace("//", f"//{shown}") in work.stderr.splitlines()[0]
+
+
+FAILING = """
+import chute
+from shop.util import parse
+
+jobs = chute.Queue("jobs")
+
+@jobs.task(retries=0)
+async def direct():
+    raise ValueError("two\\nlines")
+
+@jobs.task(retries=0)
+def threaded():
+    return {}["key"]
+
+@jobs.task(retries=0)
+async def nested():
+    return parse("")
+
+@jobs.task(retries=1, backoff=0)
+def again():
+    return 1 / 0
+"""
+
+
+def test_a_failure_is_told_with_the_line_of_the_users_code(server: Server, tmp_path: Path) -> None:
+    (tmp_path / "shop").mkdir()
+    (tmp_path / "shop" / "tasks.py").write_text(FAILING)
+    (tmp_path / "shop" / "util.py").write_text("import json\n\ndef parse(text):\n    return json.loads(text)\n")
+    push(
+        server.client(),
+        "jobs",
+        *[{"job_id": name[0], "@task": name} for name in ("direct", "threaded", "nested", "again")],
+        {"job_id": "r"},
+    )
+    with Work("shop.tasks", server.url, cwd=tmp_path) as work:
+        for job_id in "dtnar":
+            result(server.client(), job_id)
+        work.signal(signal.SIGTERM)
+        assert work.wait() == 0
+        said = [line[9:] for line in work.stderr.splitlines() if re.match(r"\d\d:", line)]
+        last = work.stderr.splitlines()[-1]
+    kept = "Kept: chute dead list jobs"
+    assert [line for line in sorted(said) if "stopping" not in line] == [
+        "INFO job a of task again will run again in 0 s: ZeroDivisionError: division by zero at shop/tasks.py:21",
+        f"WARNING job a of task again failed for good (failed, run 2): ZeroDivisionError: division by zero at shop/tasks.py:21. {kept}",
+        rf"WARNING job d of task direct failed for good (failed, run 1): ValueError: two\nlines at shop/tasks.py:9. {kept}",
+        "WARNING job n of task nested failed for good (failed, run 1): JSONDecodeError: Expecting value: line 1 column 1 (char 0)"
+        f" at shop/util.py:4. {kept}",
+        'WARNING job r of queue jobs was refused (unknown_task): queue jobs has no default task for a job without "@task"'
+        f' (it has: direct, threaded, nested, again). A job names its task so: "@task": "direct". {kept}',
+        f"WARNING job t of task threaded failed for good (failed, run 1): KeyError: 'key' at shop/tasks.py:13. {kept}",
+    ]
+    assert re.fullmatch(r"stopped after \d+\.\d s · 0 done · 4 failed · 1 refused · 1 retried · everything else was given back", last), last
 
 
 def test_a_failure_is_one_warning_and_a_success_is_no_line(server: Server) -> None:

@@ -120,11 +120,32 @@ def test_what_is_no_job_for_this_queue_is_refused(tasks: tuple[Any, ...], body: 
 
 def test_a_refusal_names_the_job_and_what_the_queue_has() -> None:
     job = held(b'{"job_id":"a","@task":"answr"}')
-    with pytest.raises(Refused, match=r'queue jobs has no task "answr" \(it has: answer, plain\)') as caught:
+    with pytest.raises(Refused) as caught:
         Desk(queue_of(answer, plain)).open(job)
+    assert str(caught.value) == 'queue jobs has no task "answr" (it has: answer, plain). A job names its task so: "@task": "answer"'
     outcome = refuse(job, caught.value)
     assert (job.job_id, job.task, job.result_ttl) == ("a", "answr", 3600)
     assert outcome.reason == "unknown_task"  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize(
+    ("body", "says"),
+    [
+        (
+            b"{}",
+            'no default task for a job without "@task" (it has: t0, t1, t2, t3, t4 and 4 more). A job names its task so: "@task": "t0"',
+        ),
+        (b'{"@task":"tt7"}', 'no task "tt7" (it has: t7, t8, t6, t5, t4 and 4 more). A job names its task so: "@task": "t7"'),
+        (b'{"@task":""}', 'no task "" (it has: t0, t1, t2, t3, t4 and 4 more). A job names its task so: "@task": "t0"'),
+    ],
+)
+def test_of_many_tasks_a_refusal_lists_the_likeliest(body: bytes, says: str) -> None:
+    queue = chute.Queue("jobs")
+    for n in range(9):
+        queue.task(name=f"t{n}")(plain)
+    with pytest.raises(Refused) as caught:
+        Desk(queue).open(held(body))
+    assert str(caught.value) == f"queue jobs has {says}"
 
 
 @pytest.mark.parametrize("kind", ["value", "exit", "interrupt", "cancel", "memory", "stop", "rude"])

@@ -1,6 +1,8 @@
 """MODULE[:ATTR[,ATTR=WEIGHT...]] -> the queues of the user's module. Every mistake is answered with what to do about it."""
 
+import difflib
 import importlib
+import re
 import sys
 import traceback
 from pathlib import Path
@@ -8,9 +10,10 @@ from types import ModuleType
 
 import click
 
+from chute import place
 from chute.queue import Queue
+from chute.task import Task
 
-OURS = Path(__file__).parents[1]
 Chosen = list[tuple[Queue, int | None]]
 """Queues with their weights; None: before all that have one, in this order."""
 
@@ -28,8 +31,8 @@ class LoadError(click.ClickException):
 def load(target: str) -> Chosen:
     """Imports the module (the current directory is importable) and finds the queues. Raises LoadError."""
     name, colon, attributes = target.partition(":")
-    module = _import(name, target)
-    chosen = [_queue(module, each) for each in attributes.split(",")] if colon and attributes else _all(module)
+    module = _import(name, f"{colon}{attributes}")
+    chosen = [_queue(module, each) for each in attributes.split(",")] if colon else _all(module)
     for queue, _ in chosen:
         if not queue.tasks:
             raise LoadError(
@@ -38,15 +41,19 @@ def load(target: str) -> Chosen:
     return chosen
 
 
-def _import(name: str, target: str) -> ModuleType:
+def _import(name: str, queues: str) -> ModuleType:
     here = str(Path.cwd())
     if here not in sys.path:
         sys.path.insert(0, here)
+    if "/" in name or name.endswith(".py"):
+        raise LoadError(_is_a_path(name, queues))
+    if not all(name.split(".")):
+        raise LoadError(f'"{name}" is not the name of a module.{_there(name, queues)}')
     try:
         return importlib.import_module(name)
     except ModuleNotFoundError as error:
         if error.name and (name == error.name or name.startswith(f"{error.name}.")):
-            raise LoadError(_no_module(name, target)) from None
+            raise LoadError(_no_module(name, queues)) from None
         raise LoadError(_broken(name, error)) from None
     except (KeyboardInterrupt, GeneratorExit):
         raise
@@ -54,26 +61,42 @@ def _import(name: str, target: str) -> ModuleType:
         raise LoadError(_broken(name, error)) from None
 
 
-def _no_module(name: str, target: str) -> str:
-    if name.endswith(".py"):
-        return f'"{name}" is a file; name the module: chute work {target.replace(".py", "", 1)}'
-    there = [path.stem for path in sorted(Path.cwd().glob("*.py")) if "chute" in path.read_text("utf-8", "replace")][:3]
-    hint = f" There is {there[0]}.py: chute work {there[0]}" if there else " Go to the directory that has it, or install its package"
-    return f'no module "{name}" here ({Path.cwd()}).{hint}'
+def _is_a_path(name: str, queues: str) -> str:
+    path = Path(name.removesuffix(".py"))
+    if path.is_absolute() or ".." in path.parts:
+        return f'"{name}" is a path; go to its directory and name the module: cd {path.parent}; chute work {path.name}{queues}'
+    return f'"{name}" is a path; name the module: chute work {".".join(path.parts)}{queues}'
+
+
+def _no_module(name: str, queues: str) -> str:
+    before, dot, last = name.rpartition(".")
+    if dot and isinstance(getattr(sys.modules.get(before), last, None), Queue):
+        return f'"{last}" is a queue in module "{before}", not a module. Write: chute work {before}:{last}'
+    return f'no module "{name}" here ({Path.cwd()}).{_there(name, queues)}'
+
+
+def _there(name: str, queues: str) -> str:
+    """A file of the current directory that may have been meant."""
+    there = [path.stem for path in sorted(Path.cwd().glob("*.py")) if "chute" in path.read_text("utf-8", "replace")]
+    if not there:
+        return " Go to the directory that has it, or install its package"
+    (likest,) = difflib.get_close_matches(name, there, 1, 0)
+    return f" There is {likest}.py: chute work {likest}{queues}"
 
 
 def _broken(name: str, error: BaseException) -> str:
-    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if _is_users(frame.filename)]
-    where = f" at {Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else ""
-    what: object = error
-    if isinstance(error, SyntaxError) and error.filename:
-        what, where = error.msg, f" at {Path(error.filename).name}:{error.lineno}"
-    return f'module "{name}" cannot be imported: {type(error).__name__}: {what}{where}'
-
-
-def _is_users(file: str) -> bool:
-    """Whether a file is neither Python's import machinery nor ours: the place to look at is where the user called us."""
-    return "importlib" not in file and not Path(file).is_relative_to(OURS)
+    what = f"{type(error).__name__}: {error.msg if isinstance(error, SyntaxError) else error}"
+    where = place.of(error)
+    hint = ""
+    if isinstance(error, SystemExit):
+        what, hint = f"it ends Python ({what})", '. Put what only a script should do under: if __name__ == "__main__"'
+    elif str(error) == "'module' object is not callable":
+        line = traceback.extract_tb(error.__traceback__)[-1].line or ""
+        if re.search(r"@(chute\.)?task\b", line):
+            hint = '. A task belongs to a queue: write @jobs.task, where jobs = chute.Queue("jobs")'
+        elif "chute.queue(" in line:
+            hint = ". Write chute.Queue, with a capital Q"
+    return f'module "{name}" cannot be imported: {what}{where and f" at {where}"}{hint}'
 
 
 def _all(module: ModuleType) -> Chosen:
@@ -87,12 +110,27 @@ def _queue(module: ModuleType, spec: str) -> tuple[Queue, int | None]:
     attribute, equals, weight = spec.partition("=")
     queue = getattr(module, attribute, None)
     if not isinstance(queue, Queue):
-        known = ", ".join(name for name, value in vars(module).items() if isinstance(value, Queue)) or "none"
-        what = "is no queue" if queue is not None else "does not exist"
-        raise LoadError(f'"{attribute}" {what} in module "{module.__name__}" (its queues: {known})')
+        raise LoadError(_no_queue(module, attribute, queue))
     if equals and (not weight.isdigit() or not int(weight)):
         raise LoadError(f'"{spec}": a weight is a whole number from 1, as in {attribute}=2')
     return queue, int(weight) if equals else None
+
+
+def _no_queue(module: ModuleType, attribute: str, found: object) -> str:
+    name = module.__name__
+    known = [each for each, value in vars(module).items() if isinstance(value, Queue)]
+    if not known:
+        return f'"{attribute}" is no queue, and module "{name}" has none. A queue is a variable of it: jobs = chute.Queue("jobs")'
+    (likest,) = difflib.get_close_matches(attribute, known, 1, 0)
+    what = "is no queue" if found is not None else "does not exist"
+    if isinstance(found, Task):
+        owner = found.sender.queue
+        likest = _variable(module, owner)
+        what = f"is a task of queue {owner.name}, not a queue,"
+    if not attribute:
+        what = f"the name of a queue is missing after the colon (queues in {name}: {', '.join(known)})"
+        return f"{what}. Write: chute work {name}:{likest}, or for all of them: chute work {name}"
+    return f'"{attribute}" {what} in module "{name}" (its queues: {", ".join(known)}). Write: chute work {name}:{likest}'
 
 
 def _variable(module: ModuleType, queue: Queue) -> str:

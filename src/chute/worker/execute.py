@@ -4,6 +4,7 @@ Async tasks run on the loop, plain functions in a few threads. Whatever a handle
 """
 
 import asyncio
+import difflib
 import logging
 import random
 import traceback
@@ -13,7 +14,7 @@ from typing import Any
 
 import msgspec
 
-from chute import envelope, outcome, policy
+from chute import envelope, outcome, place, policy
 from chute.context import Context, current
 from chute.envelope import Refused
 from chute.outcome import Outcome
@@ -24,6 +25,8 @@ from chute.worker.held import Held
 
 log = logging.getLogger("chute.worker")
 MAX_LOGGED = 1000
+SHOWN = 5
+"""Tasks that a refusal lists."""
 AnyTask = Task[..., Any, Any]
 
 
@@ -94,9 +97,18 @@ class Desk:
         if task is not None:
             return task
         job = envelope.check(body)
-        known = ", ".join(self._queue.tasks) or "none"
-        said = 'no default task for a job without "@task"' if name is None else f'no task "{name}"'
-        raise Refused("unknown_task", f"queue {self._queue.name} has {said} (it has: {known})", job.get("job_id", ""), name or "")
+        raise Refused(
+            "unknown_task", f"queue {self._queue.name} has {_no_task(name, list(self._queue.tasks))}", job.get("job_id", ""), name or ""
+        )
+
+
+def _no_task(name: str | None, known: list[str]) -> str:
+    """What to say to a job whose task is not there: the likeliest first, and how a job names one."""
+    likest = difflib.get_close_matches(name, known, SHOWN, 0) if name else known[:SHOWN]
+    more = f" and {len(known) - SHOWN:,} more" if len(known) > SHOWN else ""
+    said = 'no default task for a job without "@task"' if name is None else f'no task "{name}"'
+    how = f'. A job names its task so: "@task": "{likest[0]}"' if known else ""
+    return f"{said} (it has: {', '.join(likest) or 'no task'}{more}){how}"
 
 
 class Executor:
@@ -163,7 +175,8 @@ def refuse(held: Held, refused: Refused) -> Outcome:
     """The outcome of an entry that is no job for this queue."""
     held.job_id, held.task, held.result_ttl = refused.job_id, outcome.cut(refused.task, 256), policy.Policy().result_ttl
     text = outcome.cut(str(refused), outcome.MAX_ERROR)
-    log.warning("%s of queue %s was refused (%s): %s", held.job_id or "an entry", held.lane.name, refused.reason, _brief(text))
+    who, queue = f"job {held.job_id}" if held.job_id else "an entry", held.lane.name
+    log.warning("%s of queue %s was refused (%s): %s. Kept: chute dead list %s", who, queue, refused.reason, _brief(text), queue)
     return outcome.Refused(refused.reason, text)
 
 
@@ -184,7 +197,8 @@ def judge(held: Held, task: AnyTask, error: BaseException) -> Outcome:
         if held.overdue:
             late = TimeoutError(f"ran longer than {task.policy.timeout:g} s (the timeout of task {task.name})")
             error = late.with_traceback(error.__traceback__)
-    text = describe(error)
+    text, where = describe(error), place.of(error)
+    seen = f"{_brief(text)}{where and f' at {where}'}"
     match policy.judge(error, held.attempt, task.policy, random.random):
         case policy.Again(delay, counted):
             body = rewritten(held, attempt=held.attempt if counted else held.attempt - 1)
@@ -194,13 +208,12 @@ def judge(held: Held, task: AnyTask, error: BaseException) -> Outcome:
                 )
                 log.warning("job %s of task %s failed: %s", held.job_id or held.lease, task.name, _brief(text))
                 return outcome.Failed("failed", text, _trace(error))
-            log.info("job %s of task %s will run again in %.3g s: %s", held.job_id or held.lease, task.name, delay, _brief(text))
+            log.info("job %s of task %s will run again in %.3g s: %s", held.job_id or held.lease, task.name, delay, seen)
             return outcome.Again(round(delay * 1000), body)
         case policy.Stop(reason):
-            where = _place(error, task)
             log.warning(
-                "job %s of task %s failed for good (%s, run %d): %s%s. Kept: chute dead list %s",
-                held.job_id or held.lease, task.name, reason, held.attempt, _brief(text), where, held.lane.name,
+                "job %s of task %s failed for good (%s, run %d): %s. Kept: chute dead list %s",
+                held.job_id or held.lease, task.name, reason, held.attempt, seen, held.lane.name,
             )  # fmt: skip
             return outcome.Failed(reason, text, _trace(error))
 
@@ -239,13 +252,3 @@ def _trace(error: BaseException) -> str:
         return outcome.cut("".join(traceback.format_exception(type(error), error, frames)), outcome.MAX_TRACEBACK)
     except BaseException:
         return ""
-
-
-def _place(error: BaseException, task: AnyTask) -> str:
-    """Where in the user's code it was raised: " at app.py:12"."""
-    file = getattr(getattr(task.fn, "__code__", None), "co_filename", "")
-    line = 0
-    for frame, number in traceback.walk_tb(error.__traceback__):
-        if frame.f_code.co_filename == file:
-            line = number
-    return f" at {file.rsplit('/', 1)[-1]}:{line}" if line else ""
