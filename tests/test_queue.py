@@ -133,6 +133,42 @@ def calls_of(server: Server, command: str) -> int:
     return int(server.client().info("commandstats").get(f"cmdstat_{command}", {"calls": 0})["calls"])
 
 
+def test_what_are_no_calls_is_told_and_nothing_is_sent(server: Server) -> None:
+    jobs, answer = new_queue(server.url)
+    sent: Any = answer.job("sent")
+    many: Any = jobs.enqueue_many
+    call = 'as in enqueue_many([answer.bind("What is RAG?")])'
+    for wrong, says in (
+        ([sent], f"takes calls, {call}, not Job: its job has been sent already. Nothing more was sent"),
+        ([answer.bind("a"), sent], f"takes calls, {call}, not Job: its job has been sent already. Nothing more was sent"),
+        ([answer], f"takes calls, {call}, not Task. Nothing was sent"),
+        ([{"question": "a"}], f"takes calls, {call}, not dict. Nothing was sent"),
+        ("text", f"takes calls, {call}, not str. Nothing was sent"),
+        (answer.bind("a"), f"takes many calls, {call}, not Call. Nothing was sent"),
+        (sent, f"takes many calls, {call}, not Job. Nothing was sent"),
+        (None, f"takes many calls, {call}, not NoneType. Nothing was sent"),
+    ):
+        with pytest.raises(TypeError) as caught:
+            many(wrong)
+        assert str(caught.value) == f"enqueue_many {says}"
+        with pytest.raises(TypeError) as caught:
+            asyncio.run(jobs.aenqueue_many(wrong))
+        assert str(caught.value) == f"enqueue_many {says}"
+    assert server.client().keys() == []
+
+
+def test_a_mistake_far_behind_says_what_was_accepted_before(server: Server) -> None:
+    jobs, answer = new_queue(server.url)
+    untyped: Any = answer
+    with pytest.raises(TypeError, match='"question" must be str, not int') as caught:
+        jobs.enqueue_many(untyped.bind("a" if n < 15_000 else n) for n in range(20_000))
+    assert caught.value.__notes__ == ["The first 10,000 jobs were accepted before."]
+    with pytest.raises(TypeError, match='needs "question"') as caught:
+        jobs.enqueue_many(untyped.bind(*["a"] * (n < 15_000)) for n in range(20_000))
+    assert caught.value.__notes__ == ["The first 10,000 jobs were accepted before."]
+    assert jobs.depth() == 20_000
+
+
 def test_no_calls_send_nothing(server: Server) -> None:
     jobs, _ = new_queue(server.url)
     assert jobs.enqueue_many([]) == []

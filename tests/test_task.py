@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Callable, Iterator
 from datetime import datetime, timedelta, timezone
+from functools import partial
 from typing import Any
 
 import pytest
@@ -86,6 +87,79 @@ def test_what_cannot_be_one_is_refused_when_it_is_declared(jobs: chute.Queue, fn
     with pytest.raises(TypeError):
         jobs.task(retries=1)(fn)
     jobs.task(plain)  # and the queue is as it was
+
+
+class Thing:
+    """What some would make tasks of."""
+
+    @classmethod
+    def of_class(cls, n: int) -> int:
+        return n
+
+    @staticmethod
+    def static(n: int) -> int:
+        return n
+
+    def method(self, n: int) -> int:
+        return n
+
+    async def amethod(self, n: int) -> int:
+        return n
+
+    def __call__(self, n: int) -> int:
+        return n
+
+
+THING = Thing()
+
+
+@pytest.mark.parametrize(
+    ("fn", "says"),
+    [
+        (Thing, "task Thing cannot be registered: it is a class; write a def that makes use of it"),
+        (
+            Thing.method,
+            "task method cannot be registered: it is a method of Thing, and a job brings no object; define it at the top of a module",
+        ),
+        (
+            str.upper,
+            "task upper cannot be registered: it is a method of str, and a job brings no object; define it at the top of a module",
+        ),
+        (THING, f"task {THING!r} cannot be registered: it is an object of Thing, not a function; write a def that calls it"),
+        (partial(pow, 2), f"task {partial(pow, 2)!r} cannot be registered: it is an object of partial, not a function; write a def that calls it"),
+        (max, "task max cannot be registered: Python does not tell its parameters; write a def that calls it"),
+        (print, "task print cannot be registered: a job names its arguments, so *args cannot be filled"),
+        (lambda: 1, "a lambda cannot be registered as a task: it has no name; write a def"),
+        ("plain", "a task is a function, not str. Write @jobs.task(name='plain') above a def"),
+        (1, "a task is a function, not int. Write @jobs.task above a def, or @jobs.task(retries=5)"),
+        (
+            chute.Queue("low").task(plain),
+            "task plain cannot be registered: it is one of queue low already. For two queues: a.task(fn); b.task(fn)",
+        ),
+    ],
+    ids=lambda each: getattr(each, "__name__", ""),
+)  # fmt: skip
+def test_what_is_said_of_what_cannot_be_one(jobs: chute.Queue, fn: Any, says: str) -> None:
+    with pytest.raises(TypeError) as caught:
+        jobs.task(fn)
+    assert str(caught.value) == says
+    assert not jobs.tasks
+
+
+def test_a_coroutine_is_no_function(jobs: chute.Queue) -> None:
+    coroutine: Any = later("a")
+    with pytest.raises(TypeError, match=r"^a task is a function, not coroutine\. Give the function itself, without calling it$"):
+        jobs.task(coroutine)
+    coroutine.close()
+
+
+@pytest.mark.parametrize("fn", [THING.method, THING.amethod, Thing.of_class, Thing.static, len], ids=lambda fn: fn.__name__)
+def test_what_can_be_called_with_what_a_job_brings_can_be_one(server: Server, fn: Any) -> None:
+    jobs = chute.Queue("jobs", url=server.url)
+    task = jobs.task(fn)
+    job = task.enqueue([1, 2, 3] if fn is len else 3)
+    chute.Worker(jobs).run(burst=True)
+    assert job.result(timeout=5) == 3
 
 
 def test_a_name_is_taken_once_and_a_queue_has_one_default(jobs: chute.Queue) -> None:

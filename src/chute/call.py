@@ -18,6 +18,7 @@ from chute.store import Confirm, Store, confirmable
 J_co = TypeVar("J_co", covariant=True)
 Sendable: TypeAlias = tuple[str, bytes, str]
 """job id, body, due."""
+_A_CALL = 'as in enqueue_many([answer.bind("What is RAG?")])'
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,8 +121,19 @@ def seal_plain(job: Mapping[str, Any]) -> Sendable:
     return complete["job_id"], body, ""
 
 
+def seal_all(calls: list[Call[Any]]) -> list[Sendable]:
+    """The jobs of many calls. Raises TypeError for what is none."""
+    if {*map(type, calls)} != {Call}:
+        other = next(each for each in calls if type(each) is not Call)
+        sent = ": its job has been sent already. Nothing more was sent" if isinstance(other, Job) else ". Nothing was sent"
+        raise TypeError(f"enqueue_many takes calls, {_A_CALL}, not {type(other).__name__}{sent}")
+    return [each.seal() for each in calls]
+
+
 def chunks(jobs: Iterable[Any], size: int) -> Iterable[list[Any]]:
-    """The jobs in lists of at most `size`."""
+    """The jobs in lists of at most `size`. Raises TypeError where there are not many."""
+    if not isinstance(jobs, Iterable):
+        raise TypeError(f"enqueue_many takes many calls, {_A_CALL}, not {type(jobs).__name__}. Nothing was sent")
     chunk: list[Any] = []
     for each in jobs:
         chunk.append(each)

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from typing import Any, ParamSpec, Protocol, TypeVar, overload
 
 from chute import duration
-from chute.call import Call, Sender, chunks, seal_plain
+from chute.call import Call, Sender, chunks, seal_all, seal_plain
 from chute.connection import Endpoint
 from chute.duration import Seconds
 from chute.keys import check_job_id, check_queue_name
@@ -148,21 +148,21 @@ class Queue:
             jobs.enqueue_many(answer.bind(q) for q in questions)
         """
         handles: list[Any] = []
-        for batch in chunks(calls, _BATCH):
-            with _telling(len(handles)):
-                sealed = [each.seal() for each in batch]
+        with _telling(handles):
+            for batch in chunks(calls, _BATCH):
+                sealed = seal_all(batch)
                 self._sender.send(sealed, _confirm(batch))
-            handles += self._handles(batch, sealed)
+                handles += self._handles(batch, sealed)
         return handles
 
     async def aenqueue_many(self, calls: Iterable[Call[J]]) -> list[J]:
         """As `enqueue_many`, for asyncio code."""
         handles: list[Any] = []
-        for batch in chunks(calls, _BATCH):
-            with _telling(len(handles)):
-                sealed = [each.seal() for each in batch]
+        with _telling(handles):
+            for batch in chunks(calls, _BATCH):
+                sealed = seal_all(batch)
                 await self._sender.asend(sealed, _confirm(batch))
-            handles += self._handles(batch, sealed)
+                handles += self._handles(batch, sealed)
         return handles
 
     def job(self, job_id: str) -> Job[Any]:
@@ -184,7 +184,12 @@ class Queue:
 
     def _register(self, fn: Callable[..., Any], name: str | None, how: Policy, default: bool) -> Task[..., Any, Any]:
         if not callable(fn):
-            raise TypeError(f"a task is a function, not {type(fn).__name__}. Write @jobs.task above a def, or @jobs.task(retries=5)")
+            raise TypeError(f"a task is a function, not {type(fn).__name__}. {_meant(fn)}")
+        if isinstance(fn, Task):
+            queue = fn.sender.store.name
+            raise TypeError(
+                f"task {fn.name} cannot be registered: it is one of queue {queue} already. For two queues: a.task(fn); b.task(fn)"
+            )
         task: Task[..., Any, Any] = Task(fn, name or getattr(fn, "__name__", "") or repr(fn), how, self._sender)
         if inspect.isgeneratorfunction(fn) or inspect.isasyncgenfunction(fn):
             raise TypeError(f"task {task.name} cannot be registered: it is a generator, and a job has one result; return a list")
@@ -205,6 +210,15 @@ class Queue:
         return f"<chute.Queue {self.name!r}>"
 
 
+def _meant(fn: Any) -> str:
+    """What to write instead of what is no function."""
+    if isinstance(fn, str):
+        return f"Write @jobs.task(name={fn!r}) above a def"
+    if inspect.iscoroutine(fn):
+        return "Give the function itself, without calling it"
+    return "Write @jobs.task above a def, or @jobs.task(retries=5)"
+
+
 def _check_exceptions(option: str, errors: Any) -> None:
     """Raises TypeError unless these are exception classes, one or a tuple: a mistake here would show only when a job fails."""
     for each in errors if isinstance(errors, tuple) else (errors,):
@@ -213,13 +227,13 @@ def _check_exceptions(option: str, errors: Any) -> None:
 
 
 @contextmanager
-def _telling(accepted: int) -> Iterator[None]:
+def _telling(accepted: list[Any]) -> Iterator[None]:
     """Adds to an error what was accepted in the exchanges before it."""
     try:
         yield
     except Exception as error:
         if accepted:
-            error.add_note(f"The first {accepted:,} jobs were accepted before.")
+            error.add_note(f"The first {len(accepted):,} jobs were accepted before.")
         raise
 
 

@@ -6,8 +6,9 @@ when a job runs. Only where that pass refuses does `_explain` look for the publi
 
 import difflib
 import inspect
+import re
 import typing
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mapping
 from functools import partial
 from operator import attrgetter
 from typing import Any, cast
@@ -28,14 +29,14 @@ class Signature:
 
     def __init__(self, fn: Callable[..., Any], task: str) -> None:
         self.task = task
-        self._signature = inspect.signature(fn)
-        _check_function(fn, self._signature)
+        self._signature = _check_function(fn)
         hints = _hints(fn)
         parameters = [each for each in self._signature.parameters.values() if each.kind is not _Kind.VAR_KEYWORD]
         self.more = next(
             (hints.get(each.name, Any) for each in self._signature.parameters.values() if each.kind is _Kind.VAR_KEYWORD), None
         )
         self.names = tuple(each.name for each in parameters)
+        self._required = [each.name for each in parameters if each.default is _Kind.empty]
         self.returns = _result_type(hints.get("return", Any))
         places = [(each, _attribute(i, each.name)) for i, each in enumerate(parameters)]
         self._keywords = [(each.name, attribute) for each, attribute in places if each.kind is _Kind.KEYWORD_ONLY]
@@ -72,7 +73,10 @@ class Signature:
         """A call's arguments by name. Raises TypeError as the call itself would."""
         if not kwargs and not self._keywords and len(args) == len(self._positional):
             return dict(zip(self.names, args, strict=False))
-        bound = self._signature.bind(*args, **kwargs).arguments
+        try:
+            bound = self._signature.bind(*args, **kwargs).arguments
+        except TypeError as error:
+            raise TypeError(f"{self._said(self._unbound(args, kwargs) or f': {error}')}. Nothing was sent") from None
         for name, value in list(bound.items()):
             if name not in self.names:
                 bound |= bound.pop(name)  # **kwargs
@@ -82,9 +86,15 @@ class Signature:
 
     def encode(self, job: dict[str, Any]) -> bytes:
         """The bytes of a job of this task, checked as the worker will check them. Raises TypeError or ValueError."""
-        body = envelope.encode(job, to_plain)
         try:
-            self.decode(body)
+            body = envelope.encode(job, to_plain)
+        except ValueError as error:
+            unwritable = _quoted([name for name in job if not _writable(job[name])])
+            raise ValueError(self._said(f": {unwritable}{unwritable and ' '}{error}")) from None
+        try:
+            decoded = self.decode(body)
+            if self.more is not None:
+                self.arguments(decoded, body)
         except Refused as refused:
             if refused.reason == "bad_arguments":
                 raise TypeError(f"{refused}. Nothing was sent") from None
@@ -96,34 +106,65 @@ class Signature:
         job = envelope.check(body)
         known = {name: value for name, value in job.items() if not name.startswith("@") or name in envelope.OURS}
         extra = [name for name in known if name not in self.names and name not in envelope.OURS]
-        if extra and self.more is None:
-            raise self._bad(
-                job, f"takes no {_quoted(extra)}{_meant(extra[0], self.names)} (it takes: {', '.join(self.names) or 'nothing'})"
-            )
+        if wrong := self._misnamed(extra, [*known, "job_id"]):
+            raise self._bad(job, wrong)
         for name in extra:
             del known[name]
         try:
             decoded = self._decoder.decode(msgspec.json.encode(known))
         except _UNREADABLE as error:
-            raise self._bad(job, self._readable(str(error))) from None
+            raise self._bad(job, _readable(str(error))) from None
         decoded.job_id = decoded.job_id or ""
         return decoded
+
+    def _unbound(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> str:
+        """Why a call does not fit, in the words that a pushed job gets."""
+        by_place = self.names[: len(self._positional)]
+        given = by_place[: len(args)]
+        if wrong := self._misnamed([name for name in kwargs if name not in self.names], [*self.names, *kwargs]):
+            return wrong
+        if len(args) > len(by_place):
+            names = f" ({_quoted(by_place)})" if by_place else ""
+            takes = f"{len(by_place)} argument{'' if len(by_place) == 1 else 's'} by place{names}"
+            return f" takes {takes}, {len(args)} {'is' if len(args) == 1 else 'are'} given"
+        if twice := [name for name in given if name in kwargs]:
+            return f" gets {_quoted(twice)} twice, by place and by name"
+        return self._misnamed([], [*given, *kwargs])
+
+    def _misnamed(self, extra: list[str], given: Collection[str]) -> str:
+        """What is wrong with the names of arguments: unknown ones first, then missing ones; "" where nothing is."""
+        if extra and self.more is None:
+            return f" takes no {_quoted(extra)}{_meant(extra[0], self.names)} (it takes: {', '.join(self.names) or 'nothing'})"
+        missing = [name for name in self._required if name not in given]
+        return f" needs {_quoted(missing)}" if missing else ""
 
     def _extra(self, job: Mapping[str, Any]) -> dict[str, Any]:
         extra = {name: value for name, value in job.items() if name not in self.names and name != "job_id" and not name.startswith("@")}
         try:
             return msgspec.convert(extra, dict[str, self.more], dec_hook=from_plain)  # type: ignore[name-defined]
         except _UNREADABLE as error:
-            raise self._bad(job, self._readable(str(error))) from None
+            raise self._bad(job, _readable(str(error))) from None
 
     def _bad(self, job: Mapping[str, Any], message: str) -> Refused:
-        return Refused("bad_arguments", f"task {self.task} {message}", job.get("job_id", ""), self.task)
+        return Refused("bad_arguments", self._said(message), job.get("job_id", ""), self.task)
 
-    def _readable(self, message: str) -> str:
-        what, _, where = message.partition(" - at `$.")
-        if what.startswith("Object missing required field"):
-            return f'needs "{what.split("`")[1]}"'
-        return f'takes no such "{where.rstrip("`")}": {what}' if where else f"cannot read this: {what}"
+    def _said(self, message: str) -> str:
+        return f"task {self.task}{message}"
+
+
+def _readable(message: str) -> str:
+    """msgspec's words -> ours: Expected `int`, got `str` - at `$.top` -> "top" must be int, not str."""
+    what, _, where = message.partition(" - at `$")
+    name = where.rstrip("`").removeprefix(".").replace("[...]", "[]")
+    subject = f'"{name}"' if name.strip("[]") else "an argument"
+    if what.startswith("Object missing required field"):
+        return f': {subject} needs "{what.split("`")[1]}"'
+    expected = re.fullmatch(r"Expected `(.+)`, got `(.+)`", what)
+    return (
+        f": {subject} must be {expected[1].replace(' | ', ' or ')}, not {expected[2]}"
+        if expected
+        else f": {subject} cannot be read: {what}"
+    )
 
 
 def to_plain(value: Any) -> Any:
@@ -136,6 +177,14 @@ def to_plain(value: Any) -> Any:
 def from_plain(kind: Any, value: Any) -> Any:
     """What the decoder does not know: a pydantic model."""
     return kind.model_validate(value)
+
+
+def _writable(value: Any) -> bool:
+    try:
+        msgspec.json.encode(value, enc_hook=to_plain)
+    except (TypeError, ValueError, OverflowError, RecursionError):
+        return False
+    return True
 
 
 def _attribute(place: int, name: str) -> str:
@@ -169,21 +218,36 @@ def _hints(fn: Callable[..., Any]) -> dict[str, Any]:
     try:
         return typing.get_type_hints(fn, include_extras=True)
     except NameError as error:
-        raise TypeError(f"task {_name(fn)} cannot be registered: {error} in its annotations, when the module is imported") from None
+        raise _unfit(fn, f"{error} in its annotations, when the module is imported") from None
+    except TypeError:
+        raise _unfit(fn, f"it is an object of {type(fn).__name__}, not a function; write a def that calls it") from None
 
 
-def _check_function(fn: Callable[..., Any], signature: inspect.Signature) -> None:
+def _check_function(fn: Callable[..., Any]) -> inspect.Signature:
+    """The signature of a function that can be a task. Raises TypeError for any other, which says what to write."""
     if _name(fn) == "<lambda>":
         raise TypeError("a lambda cannot be registered as a task: it has no name; write a def")
+    if inspect.isclass(fn):
+        raise _unfit(fn, "it is a class; write a def that makes use of it")
+    try:
+        signature = inspect.signature(fn)
+    except ValueError:
+        raise _unfit(fn, "Python does not tell its parameters; write a def that calls it") from None
     code = getattr(inspect.unwrap(fn), "__code__", None)
     if code is not None and code.co_freevars:
-        raise TypeError(
-            f"task {_name(fn)} cannot be registered: it uses {_quoted(code.co_freevars)} of the function around it, which a worker has not; "
-            "define it at the top of a module"
-        )
+        names = _quoted(code.co_freevars)
+        raise _unfit(fn, f"it uses {names} of the function around it, which a worker has not; define it at the top of a module")
+    owner = getattr(fn, "__qualname__", "").rpartition(".")[0]
+    if owner and not owner.endswith("<locals>") and next(iter(signature.parameters), "") in ("self", "cls"):
+        raise _unfit(fn, f"it is a method of {owner.rpartition('.')[2]}, and a job brings no object; define it at the top of a module")
     for each in signature.parameters.values():
         if each.kind is _Kind.VAR_POSITIONAL:
-            raise TypeError(f"task {_name(fn)} cannot be registered: a job names its arguments, so *{each.name} cannot be filled")
+            raise _unfit(fn, f"a job names its arguments, so *{each.name} cannot be filled")
+    return signature
+
+
+def _unfit(fn: Callable[..., Any], why: str) -> TypeError:
+    return TypeError(f"task {_name(fn)} cannot be registered: {why}")
 
 
 def _check_types(fn: Callable[..., Any], types: Mapping[str, Any]) -> None:
@@ -192,9 +256,9 @@ def _check_types(fn: Callable[..., Any], types: Mapping[str, Any]) -> None:
             msgspec.json.Decoder(kind)
             known = msgspec.inspect.type_info(kind)
         except (TypeError, ValueError) as error:
-            raise TypeError(f"task {_name(fn)} cannot be registered: {name}: {kind} cannot be read from JSON ({error})") from None
+            raise _unfit(fn, f"{name}: {kind} cannot be read from JSON ({error})") from None
         if isinstance(known, msgspec.inspect.CustomType) and not hasattr(known.cls, "model_validate"):
-            raise TypeError(f"task {_name(fn)} cannot be registered: {name}: {known.cls.__name__} cannot be read from JSON")
+            raise _unfit(fn, f"{name}: {known.cls.__name__} cannot be read from JSON")
 
 
 def _result_type(returns: Any) -> Any:
