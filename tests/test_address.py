@@ -6,9 +6,10 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from chute.address import Address, choose, client_url, redact, resolve
+from chute.address import Address, choose, client_url, login_advice, redact, resolve
 
 CANARY = "c4n4ry"
+ESCAPES = "in a password, / ? # @ are written %2F %3F %23 %40"
 
 
 @pytest.fixture(autouse=True)
@@ -130,3 +131,21 @@ def test_a_url_without_a_password_is_shown_whole(url: str) -> None:
 def test_what_surrounds_a_password_is_shown() -> None:
     assert redact("redis://user:secret@host:1/2?db=3") == "redis://user:***@host:1/2?db=3"
     assert redact("unix:///s?password=secret&db=1") == "unix:///s?password=***&db=1"
+
+
+@pytest.mark.parametrize(
+    ("url", "says"),
+    [
+        ("redis://h:7", "wants a password, and the URL has none. Write it into the URL: redis://:PASSWORD@h:7"),
+        ("rediss://h:7/3?x=1", "wants a password, and the URL has none. Write it into the URL: rediss://:PASSWORD@h:7/3"),
+        ("unix:///s", "wants a password, and the URL has none. Write it into the URL: unix:///s?password=PASSWORD"),
+        ("redis://:canary@h", f"does not let in this password. Write redis://:PASSWORD@h or redis://USER:PASSWORD@h; {ESCAPES}"),
+        (
+            "valkey://bob:canary@h:7/1",
+            f"does not let in user bob with this password. Write valkey://:PASSWORD@h:7/1 or valkey://USER:PASSWORD@h:7/1; {ESCAPES}",
+        ),
+        ("unix:///s?password=canary", f"does not let in this password. Write unix:///s?password=PASSWORD; {ESCAPES}"),
+    ],
+)
+def test_what_to_do_about_a_refused_login(url: str, says: str) -> None:
+    assert login_advice(url) == says

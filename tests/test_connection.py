@@ -4,12 +4,15 @@ import asyncio
 import multiprocessing
 import os
 import signal
+import socket
 import threading
 import time
+from pathlib import Path
 
 import pytest
 
 import chute
+from chute import connection
 from chute.errors import Rejected, ServerUnavailable, Unconfirmed
 from contract.proxy import Proxy
 from servers import Server, StartServer, until
@@ -58,7 +61,57 @@ def test_a_wrong_password_is_told_without_it(start_server: StartServer) -> None:
             with pytest.raises((ServerUnavailable, Rejected)) as caught:
                 call()
             assert "canary" not in str(caught.value)
+            assert "does not let in " in str(caught.value)
             assert "canary" not in repr(jobs)
+
+
+REFUSED = "cannot reach the server at redis://127.0.0.1:1 (Queue(url=…)): Connection refused"
+
+
+def test_no_server_is_told_in_one_sentence_for_what_reads_and_in_two_for_what_sends() -> None:
+    jobs = chute.Queue("jobs", url="redis://127.0.0.1:1")
+
+    async def run() -> list[str]:
+        raised = await asyncio.gather(jobs.adepth(), jobs.job("x").aresult(1), jobs.apush({}), return_exceptions=True)
+        await chute.aclose()
+        return [str(each) for each in raised]
+
+    assert asyncio.run(run()) == [REFUSED, REFUSED, f"{REFUSED}. Nothing was sent"]
+    for call, says in (
+        (jobs.depth, REFUSED),
+        (lambda: jobs.job("x").result(1), REFUSED),
+        (lambda: jobs.push({}), f"{REFUSED}. Nothing was sent"),
+    ):
+        with pytest.raises(ServerUnavailable) as caught:
+            call()
+        assert str(caught.value) == says
+
+
+def _speak_http(listening: socket.socket) -> None:
+    with listening.accept()[0] as asked:
+        asked.recv(1000)
+        asked.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+
+
+def test_why_a_dial_failed_is_said_in_the_systems_words(tmp_path: Path, start_server: StartServer) -> None:
+    server = start_server("valkey", tcp=True)
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        thread = threading.Thread(target=_speak_http, args=(other,))
+        thread.start()
+        for url, why in (
+            (f"unix://{tmp_path}/nothing", "No such file or directory"),
+            (f"{server.tcp_url}/99", "DB index is out of range"),
+            (f"redis://127.0.0.1:{other.getsockname()[1]}", "what answers there is no Redis and no Valkey"),
+        ):
+            with pytest.raises(ServerUnavailable) as caught:
+                chute.Queue("jobs", url=url).depth()
+            assert str(caught.value) == f"cannot reach the server at {url} (Queue(url=…)): {why}"
+        thread.join()
+    several = OSError(
+        "Multiple exceptions: [Errno 111] Connect call failed ('::1', 1, 0, 0), [Errno 111] Connect call failed ('127.0.0.1', 1)"
+    )
+    told = connection.endpoint("redis://localhost:1").unreachable(several)
+    assert str(told) == "cannot reach the server at redis://localhost:1 (Queue(url=…)): Connection refused"
 
 
 def test_what_only_reads_is_sent_again(server: Server) -> None:

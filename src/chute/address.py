@@ -84,6 +84,19 @@ def client_url(url: str, source: str = "the URL") -> str:
     return known
 
 
+def login_advice(url: str) -> str:
+    """What to do about a server that did not let this URL in, for people's eyes."""
+    known = parse_url(client_url(url))
+    scheme, _, rest = url.partition("://")
+    place = rest.rpartition("@")[2].partition("?")[0]
+    as_what = f"{scheme}://{place}?password=PASSWORD" if scheme == "unix" else f"{scheme}://:PASSWORD@{place}"
+    if "password" not in known:
+        return f"wants a password, and the URL has none. Write it into the URL: {as_what}"
+    whose = f"user {known['username']} with this password" if "username" in known else "this password"
+    other = "" if scheme == "unix" else f" or {scheme}://USER:PASSWORD@{place}"
+    return f"does not let in {whose}. Write {as_what}{other}; {_ESCAPES}"
+
+
 def redact(url: str) -> str:
     """The URL without its passwords, for people's eyes."""
     return _QUERY_PASSWORD.sub(r"\1***", _PASSWORD.sub(r"\1***@", url))

@@ -6,7 +6,8 @@ a repeated LPUSH whose reply was lost enqueues twice; every wait has an end.
 
 import asyncio
 import os
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
@@ -30,6 +31,8 @@ _DRIVER = DriverInfo(lib_version=redis.__version__).add_upstream_driver("chute",
 """What CLIENT LIST shows. Made once: redis-py would look its own version up for each connection, with imports in it, and a thread that is
 there during a fork leaves the lock of an import locked in the child for ever."""
 _LOST = (redis.ConnectionError, redis.TimeoutError, OSError)
+_UNREACHED = (redis.RedisError, OSError)
+"""What a dial may end with: also a server that refuses it, or something that is none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +49,11 @@ class Operation(Generic[T]):
     confirming: int = 0
     """So many commands at the end answer for those before them: sent again with any of those."""
 
+    @property
+    def unsent(self) -> str:
+        """What to add where there is no server: an operation that only reads has nothing to send."""
+        return "" if self.lost in (None, _gone) else ". Nothing was sent"
+
 
 def accepted(reply: Any) -> Any:
     """The reply, or `Rejected` when it is the server's refusal."""
@@ -54,13 +62,29 @@ def accepted(reply: Any) -> Any:
     return reply
 
 
-def login_refused(error: BaseException | None) -> bool:
-    """Whether the server was there and did not let us in: to try again is in vain. redis-py wraps its own errors, so causes count."""
+def refused(error: BaseException | None) -> bool:
+    """Whether somebody was there and did not let us in: to try again is in vain."""
+    wrong = (redis.AuthenticationError, redis.ResponseError, redis.InvalidResponse)
+    return any(isinstance(each, wrong) for each in _causes(error))
+
+
+def _causes(error: BaseException | None) -> Iterator[BaseException]:
+    """The error and those behind it: redis-py wraps its own."""
     while error is not None:
-        if isinstance(error, redis.AuthenticationError):
-            return True
+        yield error
         error = error.__cause__ or error.__context__
-    return False
+
+
+def _reason(error: BaseException | None) -> str:
+    """Why a dial failed: the system's own words, where it has any."""
+    for each in _causes(error):
+        if isinstance(each, redis.InvalidResponse):
+            return "what answers there is no Redis and no Valkey"
+        if isinstance(each, OSError) and (number := re.match(r"(?:Multiple exceptions: )?\[Errno (\d+)\]", str(each))):
+            return os.strerror(int(number[1]))
+        if isinstance(each, OSError) and each.strerror:
+            return each.strerror
+    return str(error).rstrip(".") or type(error).__name__
 
 
 def _pool_options(url: str, parse: Callable[[str], Any]) -> dict[str, Any]:
@@ -84,7 +108,7 @@ def forget_closed(kept: dict[asyncio.AbstractEventLoop, Any]) -> None:
 
 
 def _gone(why: str) -> ServerUnavailable:
-    return ServerUnavailable(f"the server did not answer: {why}. Nothing was changed")
+    return ServerUnavailable(f"the server did not answer: {why.rstrip('.')}. Nothing was changed")
 
 
 def _unscripted(replies: list[Any], operation: "Operation[Any]") -> list[int]:
@@ -128,18 +152,18 @@ class Endpoint:
             pool = self._loops.setdefault(loop, redis.asyncio.BlockingConnectionPool(**options))
         return pool
 
-    def take(self) -> Any:
-        """A connected connection out of the pool; give it back to the `pool`. Raises ServerUnavailable: nothing was sent."""
+    def take(self, unsent: str = "") -> Any:
+        """A connected connection out of the pool; give it back to the `pool`. Raises ServerUnavailable; `unsent` as of an operation."""
         try:
             return self.pool().get_connection()
-        except _LOST as error:
+        except _UNREACHED as error:
             if not self.address.embedded:
-                raise self.unreachable(error) from error
+                raise self.unreachable(error, unsent) from error
         try:
             server.ensure()  # it ends when nobody uses it; it is made anew for who comes back
             return self.pool().get_connection()
-        except _LOST as error:
-            raise self.unreachable(error) from error
+        except _UNREACHED as error:
+            raise self.unreachable(error, unsent) from error
 
     def dial(self) -> Any:
         """A connection beside the pool, for who holds it long: 64 who wait must not keep everybody else from the server. Disconnect it."""
@@ -147,23 +171,23 @@ class Endpoint:
         connection: Any = pool.connection_class(**pool.connection_kwargs)
         try:
             connection.connect()
-        except _LOST as error:
+        except _UNREACHED as error:
             raise self.unreachable(error) from error
         return connection
 
-    async def atake(self) -> Any:
+    async def atake(self, unsent: str = "") -> Any:
         """As `take`, for asyncio code; give it back to the `loop_pool`."""
         pool = await self.loop_pool()
         try:
             return await pool.get_connection()
-        except _LOST as error:
+        except _UNREACHED as error:
             if not self.address.embedded:
-                raise self.unreachable(error) from error
+                raise self.unreachable(error, unsent) from error
         try:
             await asyncio.to_thread(server.ensure)
             return await pool.get_connection()
-        except _LOST as error:
-            raise self.unreachable(error) from error
+        except _UNREACHED as error:
+            raise self.unreachable(error, unsent) from error
 
     def exchange(self, connection: Any, operation: Operation[T]) -> T:
         """Runs an operation on a connection that the caller holds; the errors of redis-py pass through."""
@@ -171,7 +195,7 @@ class Endpoint:
 
     def run(self, operation: Operation[T]) -> T:
         """Runs the operation. Raises ServerUnavailable, Rejected, or what the operation says of a lost reply."""
-        connection = self.take()
+        connection = self.take(operation.unsent)
         try:
             replies = _exchange(connection, operation.commands)
             if unknown := _unscripted(replies, operation):
@@ -189,7 +213,7 @@ class Endpoint:
 
     async def arun(self, operation: Operation[T]) -> T:
         """As `run`, for asyncio code."""
-        pool, connection = await self.loop_pool(), await self.atake()
+        pool, connection = await self.loop_pool(), await self.atake(operation.unsent)
         try:
             replies = await _aexchange(connection, operation.commands)
             if unknown := _unscripted(replies, operation):
@@ -215,12 +239,14 @@ class Endpoint:
         if pool := self._loops.pop(asyncio.get_running_loop(), None):
             await pool.disconnect()
 
-    def unreachable(self, error: BaseException | None) -> ServerUnavailable:
+    def unreachable(self, error: BaseException | None, unsent: str = "") -> ServerUnavailable:
         """The error that says so, for people."""
         if isinstance(error, ServerUnavailable):
             return error
         where = "the embedded server" if self.address.embedded else f"the server at {address.redact(self.address.url)}"
-        return ServerUnavailable(f"cannot reach {where} ({self.address.how}): {error}. Nothing was sent")
+        if any(isinstance(each, redis.AuthenticationError) for each in _causes(error)):
+            return ServerUnavailable(f"{where} ({self.address.how}) {address.login_advice(self.address.url)}{unsent}")
+        return ServerUnavailable(f"cannot reach {where} ({self.address.how}): {_reason(error)}{unsent}")
 
 
 def _exchange(connection: Any, commands: tuple[Command, ...]) -> list[Any]:

@@ -13,7 +13,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from chute import settings, store, version, waiting
-from chute.connection import Endpoint, login_refused
+from chute.connection import Endpoint, refused
 from chute.errors import ServerUnavailable
 from chute.queue import Queue
 from chute.worker import clock
@@ -166,14 +166,18 @@ def _what_runs(count: int, grace: float) -> str:
 
 async def _reach(endpoint: Endpoint) -> None:
     """Returns once the server answers and is new enough. Raises ServerUnavailable after FIRST_CONNECTION, or at once where waiting is in vain."""
-    give_up = clock.now() + FIRST_CONNECTION
+    began = clock.now()
+    told = False
     while True:
         try:
             version.check(await endpoint.arun(store.server_info()))
             return
         except ServerUnavailable as error:
-            if error.__cause__ is None or login_refused(error) or clock.now() > give_up:
+            if error.__cause__ is None or refused(error) or clock.now() > began + FIRST_CONNECTION:
                 raise
+            if not told:
+                told = True
+                log.warning("%s; trying for %g s", error, FIRST_CONNECTION)
         await asyncio.sleep(0.1)
 
 
