@@ -5,6 +5,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Coroutine
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -108,6 +109,26 @@ def test_time_is_up(jobs: chute.Queue, seconds: float) -> None:
     assert 2 * seconds <= time.monotonic() - began < 2 * seconds + 2
 
 
+@pytest.mark.leaves("workers")
+def test_a_wait_in_vain_says_whether_somebody_works_the_queue(jobs: chute.Queue, server: Server) -> None:
+    def said(job: chute.Job[Any], timeout: Any) -> str:
+        with pytest.raises(TimeoutError) as caught:
+            job.result(timeout)
+        with pytest.raises(TimeoutError) as later:
+            run(job.aresult(timeout))
+        assert str(later.value) == str(caught.value)
+        return str(caught.value)
+
+    job = jobs.push({"job_id": "j"})
+    server.client().hset("workers:{queue:jobs}", "@paused", "1")
+    nobody = "no worker works queue jobs (1 ready). Start one: chute work MODULE; what is ready is kept"
+    assert said(job, timedelta(seconds=0.1)) == f"job j has no result after 0.1 s: {nobody}"
+    goes_on = "It goes on; ask again, or see: chute stats jobs"
+    assert said(job, 0) == f"job j has no result after 0 s. {goes_on}", "who only looks is not kept waiting for more"
+    server.client().hset("workers:{queue:jobs}", "one", "1")
+    assert said(job, 0.1) == f"job j has no result after 0.1 s. {goes_on}"
+
+
 def test_no_time_is_enough_for_what_is_there(jobs: chute.Queue, server: Server) -> None:
     store(server, "r", **{"@value": "1"})
     assert jobs.job("r").result(0) == 1
@@ -169,6 +190,21 @@ def test_as_completed_ends_when_time_is_up(jobs: chute.Queue, server: Server) ->
     with pytest.raises(TimeoutError):
         run(look())
     assert found == ["first"]
+
+
+def test_a_job_is_not_awaited_and_the_error_says_what_is(jobs: chute.Queue) -> None:
+    untyped: Any = jobs
+
+    async def push() -> None:
+        await untyped.push({"job_id": "j"})
+
+    says = "job j was sent and cannot be awaited: in async code enqueue with `await task.aenqueue(...)`, and wait for the result with `await job.aresult()`"
+    with pytest.raises(TypeError) as caught:
+        run(push())
+    assert str(caught.value) == says
+    with pytest.raises(TypeError, match="cannot be awaited"):
+        run(asyncio.wait_for(untyped.job("j"), 1))
+    assert jobs.depth() == 1
 
 
 def test_a_notebook_shows_what_was_heard_last_and_asks_nobody(jobs: chute.Queue, server: Server) -> None:

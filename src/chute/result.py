@@ -2,20 +2,23 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from contextlib import suppress
-from typing import Any, Generic, Literal, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Literal, TypeAlias, TypeVar
 
 from chute import outcome, signature, store, waiting
 from chute.connection import Endpoint
 from chute.duration import Seconds, seconds
-from chute.errors import JobCancelled, JobExpired, JobFailed, ResultUnavailable
+from chute.errors import ChuteError, JobCancelled, JobExpired, JobFailed, ResultUnavailable
+from chute.store import Store
 
 R = TypeVar("R")
 R_co = TypeVar("R_co", covariant=True)
 Told: TypeAlias = Callable[[str], waiting.Hash]
 """Answers for a server where there is none: job id -> its result hash, never empty. See `call.Instead`."""
 Status: TypeAlias = Literal["pending", "running", "completed", "failed", "cancelled", "expired"]
+ASKING = 1.0
+"""Seconds that the search for a reason may add to a wait in vain."""
 _HTML = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "'": "&#39;"})
 """What html.escape does; to import that takes every program 25 ms."""
 
@@ -65,13 +68,23 @@ class Job(Generic[R_co]):
         ended so, ResultUnavailable when its result is not kept, ServerUnavailable.
         """
         deadline = self._deadline(timeout)
-        return self._read(self._completed or self._from_memory() or waiting.wait(self._endpoint, self._id, deadline), timeout)
+        fields = self._completed or self._from_memory() or waiting.wait(self._endpoint, self._id, deadline)
+        why = ""
+        if not fields and timeout:
+            with suppress(ChuteError):
+                why = _unworked(self._queue, self._endpoint.run(Store(self._queue).overview()))
+        return self._read(fields, timeout, why)
 
     async def aresult(self, timeout: Seconds | None = None) -> R_co:
         """As `result`, for asyncio code."""
         deadline = self._deadline(timeout)
         fields = self._completed or self._from_memory() or await waiting.watch(self._endpoint).wait(self._id, deadline)
-        return self._read(fields, timeout)
+        why = ""
+        if not fields and timeout:
+            with suppress(ChuteError, TimeoutError):
+                async with asyncio.timeout(ASKING):
+                    why = _unworked(self._queue, await self._endpoint.arun(Store(self._queue).overview()))
+        return self._read(fields, timeout, why)
 
     def _deadline(self, timeout: Seconds | None) -> float | None:
         if not self._kept:
@@ -85,7 +98,7 @@ class Job(Generic[R_co]):
         self._heard = _status(fields)
         return self._heard
 
-    def _read(self, fields: waiting.Hash, timeout: Seconds | None) -> R_co:
+    def _read(self, fields: waiting.Hash, timeout: Seconds | None, reason: str) -> R_co:
         match self._hear(fields):
             case "completed":
                 if why := fields.get(b"@result_error"):
@@ -100,9 +113,17 @@ class Job(Generic[R_co]):
             case "expired":
                 raise JobExpired(f"job {self._id} was not started before its expiry")
             case _:
-                raise TimeoutError(
-                    f"job {self._id} has no result after {timeout} s. It goes on; ask again, or see: chute stats {self._queue}"
-                )
+                late = f"job {self._id} has no result after {seconds(timeout or 0):g} s"
+                raise TimeoutError(f"{late}{reason or f'. It goes on; ask again, or see: chute stats {self._queue}'}")
+
+    if not TYPE_CHECKING:  # for a type checker a job is nothing to await, and shall stay so
+
+        def __await__(self) -> Iterator[None]:
+            """Refuses: `await answer.enqueue(...)` has sent the job, and a job is not its result."""
+            raise TypeError(
+                f"job {self._id} was sent and cannot be awaited: in async code enqueue with `await task.aenqueue(...)`, "
+                "and wait for the result with `await job.aresult()`"
+            )
 
     def __repr__(self) -> str:
         return f"<chute.Job {self._id!r} in queue {self._queue!r}>"
@@ -117,6 +138,14 @@ async def _end(job: Job[Any], timeout: Seconds | None) -> None:
     """Waits for the end, whatever it is."""
     with suppress(JobFailed, JobCancelled, JobExpired, ResultUnavailable):
         await job.aresult(timeout)
+
+
+def _unworked(queue: str, overview: list[Any]) -> str:
+    """Why a result that does not come may never come: "" where somebody works the queue."""
+    depth, workers, *_ = overview
+    if any(not name.startswith(b"@") for name in workers):
+        return ""
+    return f": no worker works queue {queue} ({depth:,} ready). Start one: chute work MODULE; what is ready is kept"
 
 
 def _status(fields: waiting.Hash) -> Status:

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from contract.helpers import chute
+from contract.helpers import chute, push
 from servers import Server, until
 
 AT = "2024-01-15T10:30:00Z"
@@ -57,15 +57,31 @@ def test_what_did_not_complete_is_exit_1(server: Server, status: str) -> None:
     assert json.loads(as_json.stdout) == told
 
 
-def test_what_is_not_there_is_exit_3(server: Server) -> None:
-    done = chute("result", "nobody", url=server.url)
-    assert (done.returncode, done.stdout) == (3, "")
-    assert "nobody" in done.stderr
+@pytest.mark.leaves("workers")
+def test_what_is_not_there_is_exit_3_and_a_queue_that_nobody_works_is_named(server: Server) -> None:
+    def said(*words: str) -> str:
+        done = chute("result", "nobody", *words, url=server.url)
+        assert (done.returncode, done.stdout) == (3, "")
+        return done.stderr
+
+    wait, start = "Wait for it: chute result nobody --wait 60", "Start one: chute work MODULE"
+    assert said() == f"chute: job nobody has no result, and no worker has ever worked a queue here. {start}. {wait}\n"
+    client = server.client()
+    client.sadd("queues", "jobs", "mail", "empty")
+    push(client, "jobs", "{}", "{}")
+    push(client, "mail", "{}")
+    client.hset("workers:{queue:mail}", "one", "1")
+    assert (
+        said("--wait", "0.1") == f"chute: job nobody has no result after 0.1 s, and no worker works queue jobs (2 ready). {start}. {wait}\n"
+    )
+    client.hset("workers:{queue:jobs}", "one", "1")
+    assert said() == f"chute: job nobody has no result (it is pending: waiting, running, or not known). {wait}\n"
 
 
 def test_what_is_running_is_exit_3(server: Server) -> None:
     store(server, "r", status="running")
-    assert chute("result", "r", url=server.url).returncode == 3
+    done = chute("result", "r", url=server.url)
+    assert (done.returncode, done.stderr) == (3, "chute: job r is still running. Wait for it: chute result r --wait 60\n")
 
 
 def test_waiting_in_vain_takes_as_long_as_was_said(server: Server) -> None:

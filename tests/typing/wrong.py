@@ -80,6 +80,7 @@ async def in_asyncio() -> None:
     await answer.aenqueue(1)  # error
     answer.aenqueue("why")  # error
     late: str = await add.aenqueue(1, 2)  # error
+    await answer.enqueue("why")  # error
     depth: str = await jobs.adepth()  # error
     sums: list[str] = await chute.gather(await add.aenqueue(1, 2))  # error
     print(late, depth, sums)

@@ -7,9 +7,11 @@ from typing import Any
 import click
 import msgspec
 
-from chute import connection, outcome, signature, waiting
+from chute import admin, connection, outcome, signature, waiting
 from chute.cli.common import FAILED, NOT_THERE, fail, say, show_json, url_option
+from chute.connection import Endpoint
 from chute.keys import check_job_id
+from chute.store import Store
 
 
 @click.command()
@@ -22,15 +24,14 @@ def result(job_id: str, wait: float, as_json: bool) -> None:
 
     Exit 0: completed; 1: failed, cancelled or expired; 3: not there, or not finished in time.
     """
-    fields = waiting.wait(connection.endpoint(), check_job_id(job_id), time.monotonic() + wait)
+    endpoint = connection.endpoint()
+    fields = waiting.wait(endpoint, check_job_id(job_id), time.monotonic() + wait)
     status = fields.get(b"status", b"pending").decode(errors="replace")
     error = (fields.get(b"error") or fields.get(b"@result_error") or b"").decode(errors="replace")
     if not waiting.finished(fields):
         late = f" after {wait:g} s" if wait else ""
-        fail(
-            f"job {job_id} has no result{late} (it is {status}: waiting, running, or not known). Wait for it: chute result {job_id} --wait 60",
-            NOT_THERE,
-        )
+        what = f"job {job_id} {'is still running' if fields else 'has no result'}{late}"
+        fail(f"{what}{_why(endpoint) if not fields else ''}. Wait for it: chute result {job_id} --wait 60", NOT_THERE)
     value = None if status != "completed" or error else outcome.value_of(fields, Any, signature.from_plain)
     if as_json:
         done = fields.get(b"completed_at", b"").decode(errors="replace")
@@ -45,6 +46,17 @@ def result(job_id: str, wait: float, as_json: bool) -> None:
             kept = f". Kept: chute dead list {queue}" if status in ("failed", "expired") else ""
             fail(f"{job_id} {status}: {error.splitlines()[0] if error else status}{kept}", FAILED)
         sys.exit(FAILED)
+
+
+def _why(endpoint: Endpoint) -> str:
+    """Why a job may have no result. Which queue it is in, nobody knows here; but a queue that nobody works is worth a word."""
+    known = [admin.stats(endpoint, name) for name in endpoint.run(Store.all_known())]
+    idle = [f"{each.queue} ({each.depth:,} ready)" for each in known if each.depth and not each.workers]
+    if not known:
+        return ", and no worker has ever worked a queue here. Start one: chute work MODULE"
+    if idle:
+        return f", and no worker works {'queue' if len(idle) == 1 else 'queues'} {', '.join(idle)}. Start one: chute work MODULE"
+    return " (it is pending: waiting, running, or not known)"
 
 
 def _show(value: Any) -> None:
