@@ -106,7 +106,7 @@ class Signature:
         job = envelope.check(body)
         known = {name: value for name, value in job.items() if not name.startswith("@") or name in envelope.OURS}
         extra = [name for name in known if name not in self.names and name not in envelope.OURS]
-        if wrong := self._misnamed(extra, [*known, "job_id"]):
+        if wrong := self._misnamed(extra, {*known, "job_id"}):
             raise self._bad(job, wrong)
         for name in extra:
             del known[name]
@@ -273,7 +273,7 @@ def _result_type(returns: Any) -> Any:
 
 
 def _meant(word: str, known: tuple[str, ...]) -> str:
-    close = difflib.get_close_matches(word, known, n=1)
+    close = difflib.get_close_matches(word[:100], known, n=1)  # a longer word is no slip, and the search would take its time
     return f' - did you mean "{close[0]}"?' if close else ""
 
 

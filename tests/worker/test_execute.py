@@ -135,7 +135,7 @@ def test_a_refusal_names_the_job_and_what_the_queue_has() -> None:
             b"{}",
             'no default task for a job without "@task" (it has: t0, t1, t2, t3, t4 and 4 more). A job names its task so: "@task": "t0"',
         ),
-        (b'{"@task":"tt7"}', 'no task "tt7" (it has: t7, t8, t6, t5, t4 and 4 more). A job names its task so: "@task": "t7"'),
+        (b'{"@task":"tt7"}', 'no task "tt7" (it has: t7, t0, t1, t2, t3 and 4 more). A job names its task so: "@task": "t7"'),
         (b'{"@task":""}', 'no task "" (it has: t0, t1, t2, t3, t4 and 4 more). A job names its task so: "@task": "t0"'),
     ],
 )

@@ -25,6 +25,8 @@ from chute.worker.held import Held
 
 log = logging.getLogger("chute.worker")
 MAX_LOGGED = 1000
+MAX_NAME = 100
+"""Characters of a name that are compared with the known ones: the search must not hold the loop."""
 SHOWN = 5
 """Tasks that a refusal lists."""
 AnyTask = Task[..., Any, Any]
@@ -104,7 +106,7 @@ class Desk:
 
 def _no_task(name: str | None, known: list[str]) -> str:
     """What to say to a job whose task is not there: the likeliest first, and how a job names one."""
-    likest = difflib.get_close_matches(name, known, SHOWN, 0) if name else known[:SHOWN]
+    likest = list(dict.fromkeys([*difflib.get_close_matches((name or "")[:MAX_NAME], known, 1), *known]))[:SHOWN]
     more = f" and {len(known) - SHOWN:,} more" if len(known) > SHOWN else ""
     said = 'no default task for a job without "@task"' if name is None else f'no task "{name}"'
     how = f'. A job names its task so: "@task": "{likest[0]}"' if known else ""
