@@ -124,6 +124,14 @@ def test_what_only_reads_is_sent_again(server: Server) -> None:
         assert proxy.lost == 1
 
 
+def test_a_reply_that_cannot_be_read_is_a_lost_one(server: Server) -> None:
+    with Proxy(server, lose=b"LPUSH", instead=b"?what\r\n") as proxy, pytest.raises(Unconfirmed):
+        chute.Queue("jobs", url=proxy.url).push({"question": "?"})
+    with Proxy(server, lose=b"LLEN", instead=b"?what\r\n") as proxy:
+        assert chute.Queue("jobs", url=proxy.url).depth() == 1
+        assert proxy.lost == 1
+
+
 def test_what_only_reads_is_not_sent_for_ever(server: Server) -> None:
     with Proxy(server, lose=b"LLEN", times=10) as proxy:
         with pytest.raises(ServerUnavailable):

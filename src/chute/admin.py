@@ -40,7 +40,7 @@ def stats(endpoint: Endpoint, name: str) -> Stats:
     """Looks at a queue."""
     queue = Store(name)
     depth, fields, scheduled, dead, refused, oldest, clock = endpoint.run(queue.overview())
-    workers = [field.decode() for field in fields if not field.startswith(b"@")]
+    workers = store.worker_ids(fields)
     now = store.seconds_of(clock)
     running, (this_minute, last_minute) = endpoint.run(queue.activity(workers, int(now // 60)))
     rate = (this_minute + last_minute * (60 - now % 60) / 60) / 60

@@ -30,7 +30,8 @@ TIMEOUT = 5.0
 _DRIVER = DriverInfo(lib_version=redis.__version__).add_upstream_driver("chute", VERSION)
 """What CLIENT LIST shows. Made once: redis-py would look its own version up for each connection, with imports in it, and a thread that is
 there during a fork leaves the lock of an import locked in the child for ever."""
-_LOST = (redis.ConnectionError, redis.TimeoutError, OSError)
+LOST = (redis.ConnectionError, redis.TimeoutError, redis.InvalidResponse, OSError)
+"""What an exchange may end with: also a reply that cannot be read, since what it was is unknown."""
 _UNREACHED = (redis.RedisError, OSError)
 """What a dial may end with: also a server that refuses it, or something that is none."""
 
@@ -202,7 +203,7 @@ class Endpoint:
                 _merge(replies, unknown, _exchange(connection, LOAD + tuple(operation.commands[i] for i in unknown)))
         except BaseException as error:
             connection.disconnect()  # half an exchange must not be read as another's
-            if not isinstance(error, _LOST):
+            if not isinstance(error, LOST):
                 raise
             if operation.lost:
                 raise operation.lost(str(error)) from error
@@ -220,7 +221,7 @@ class Endpoint:
                 _merge(replies, unknown, await _aexchange(connection, LOAD + tuple(operation.commands[i] for i in unknown)))
         except BaseException as error:
             await connection.disconnect(nowait=True)
-            if not isinstance(error, _LOST):
+            if not isinstance(error, LOST):
                 raise
             if operation.lost:
                 raise operation.lost(str(error)) from error

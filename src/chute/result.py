@@ -143,7 +143,7 @@ async def _end(job: Job[Any], timeout: Seconds | None) -> None:
 def _unworked(queue: str, overview: list[Any]) -> str:
     """Why a result that does not come may never come: "" where somebody works the queue."""
     depth, workers, *_ = overview
-    if any(not name.startswith(b"@") for name in workers):
+    if store.worker_ids(workers):
         return ""
     return f": no worker works queue {queue} ({depth:,} ready). Start one: chute work MODULE; what is ready is kept"
 

@@ -44,6 +44,11 @@ def confirmable(confirm: Confirm) -> Operation[None]:
     return Operation(sections, read)
 
 
+def worker_ids(fields: Iterable[bytes]) -> list[str]:
+    """The workers in the registry of a queue. Whatever else stands there (`@paused`, or what somebody put there) is none."""
+    return [field.decode() for field in fields if field.isascii() and not field.startswith(b"@")]
+
+
 def unblock(client: int) -> Command:
     """Ends the blocking wait of another connection."""
     return ("CLIENT", "UNBLOCK", client)
@@ -219,13 +224,13 @@ class Holdings:
         """Takes up leases whose claim was not answered."""
         return self._adopt(*leases)
 
-    def closing(self, seen: str) -> Command:
+    def closing(self, seen: bytes) -> Command:
         """Closes this worker on behalf of a judge who saw its beat stand at `seen`; nothing happens when it has moved."""
-        return self._close(worker=self.worker, seen="" if seen == "dead" else seen)
+        return self._close(worker=self.worker, seen="" if seen == b"dead" else seen)
 
     def reclaim(self, leases: Mapping[bytes, bytes]) -> Command:
         """Gives back leases of a closed worker, at most CHUNK of them; forgets the worker once it holds nothing."""
-        youngest_first = sorted(leases.items(), key=lambda pair: int(pair[0]), reverse=True)[:CHUNK]
+        youngest_first = sorted(leases.items(), key=lambda pair: _number(pair[0]), reverse=True)[:CHUNK]
         return self._reclaim(*[part for pair in youngest_first for part in pair], worker=self.worker)
 
     def finish(self, records: list[tuple[str, bytes]]) -> Command:
@@ -243,6 +248,11 @@ class Holdings:
         """Bounds the dead letters by number and by age; each answers how many it dropped."""
         dead = self._on.dead
         return [("XTRIM", dead, "MAXLEN", DEAD_LENGTH), ("XTRIM", dead, "MINID", max(0, now_ms - DEAD_AGE_MS))]
+
+
+def _number(lease: bytes) -> int:
+    """For the order in which leases go back; a field that is no number of ours goes back too, behind all others."""
+    return int(lease) if lease.isdigit() else 0
 
 
 def _unknown(why: str) -> Unconfirmed:

@@ -47,7 +47,7 @@ def _watch(endpoint: Endpoint, job_id: str, deadline: float | None) -> Hash:
                 held.read_response(push_request=True, timeout=min(left, REREAD), disconnect_on_error=False)
             fields = endpoint.exchange(held, store.read_result(job_id))
         return fields
-    except (redis.ConnectionError, redis.TimeoutError, OSError):
+    except connection.LOST:
         return endpoint.run(store.read_result(job_id))
     finally:
         held.disconnect()

@@ -14,10 +14,11 @@ from servers import Server, short_directory
 
 
 class Proxy:
-    """Between a client and `server`. While `lose` is set, the reply to any request that contains it is lost, `times` times."""
+    """Between a client and `server`. While `lose` is set, the reply to any request that contains it is lost, `times` times; `instead` comes in
+    its place."""
 
-    def __init__(self, server: Server, lose: bytes = b"", times: int = 1) -> None:
-        self.lose, self.times, self.lost = lose, times, 0
+    def __init__(self, server: Server, lose: bytes = b"", times: int = 1, instead: bytes = b"") -> None:
+        self.lose, self.times, self.lost, self.instead = lose, times, 0, instead
         self._server = server
         self._home = short_directory()
         self.url = f"unix://{self._home}/p"
@@ -66,6 +67,8 @@ class Proxy:
         with contextlib.suppress(OSError):
             while (data := server.recv(1 << 20)) and not cut.is_set():
                 caller.sendall(data)
+            if cut.is_set():
+                caller.sendall(self.instead)
         _end(caller)
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from chute import admin, connection
 from chute.keys import keys_of
 from servers import Server, until
 from worker.running import until as soon
@@ -116,3 +117,25 @@ def test_a_worker_does_not_take_over_from_itself_what_still_runs_here(each_serve
     asyncio.run(main())
     assert client.hget("result:j0", "status") == b"completed"
     assert at_rest(each_server)
+
+
+def test_rubbish_among_workers_and_leases_keeps_nobody_from_being_taken_over(each_server: Server, tmp_path: Path) -> None:
+    client = each_server.client()
+    load(each_server, 10)
+    holder = start_holder(each_server, tmp_path)
+    (worker,) = client.hkeys(KEYS.workers)
+    holder.kill()
+    holder.wait()
+    client.hset(KEYS.workers, b"\xff", b"\xff")
+    client.hset(KEYS.leases(worker.decode()), "no number", '{"job_id":"j10","number":10}')
+    queue, runs = counting(each_server.url)
+
+    async def main() -> None:
+        async with working(queue):
+            await soon(lambda: len(runs) == 11 and at_rest(each_server))
+
+    asyncio.run(main())
+    assert set(runs.values()) == {1}
+    assert admin.stats(connection.endpoint(each_server.url), "jobs").workers == 0
+    assert client.hkeys(KEYS.workers) == [b"\xff"]
+    client.delete(KEYS.workers)

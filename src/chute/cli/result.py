@@ -13,6 +13,9 @@ from chute.connection import Endpoint
 from chute.keys import check_job_id
 from chute.store import Store
 
+LOOKED_AT = 20
+"""Queues at most that a search for the reason looks at."""
+
 
 @click.command()
 @click.argument("job_id", metavar="ID")
@@ -50,7 +53,7 @@ def result(job_id: str, wait: float, as_json: bool) -> None:
 
 def _why(endpoint: Endpoint) -> str:
     """Why a job may have no result. Which queue it is in, nobody knows here; but a queue that nobody works is worth a word."""
-    known = [admin.stats(endpoint, name) for name in endpoint.run(Store.all_known())]
+    known = [admin.stats(endpoint, name) for name in endpoint.run(Store.all_known())[:LOOKED_AT]]
     idle = [f"{each.queue} ({each.depth:,} ready)" for each in known if each.depth and not each.workers]
     if not known:
         return ", and no worker has ever worked a queue here. Start one: chute work MODULE"

@@ -98,7 +98,10 @@ class Finisher:
             if letter == ord("E"):
                 refused.append(each)
             elif letter == ord("0") and not each.held.repeated:
-                log.warning("job %s was taken over by another worker while it ran here; what it did here changes nothing", each.job_id)
+                log.warning(
+                    "job %s was taken over by another worker while it ran here; what it did here changes nothing",
+                    each.held.job_id or each.held.lease,
+                )
         if refused:
             log.error("the server did not accept %d outcomes; their jobs keep their leases, trying again", len(refused))
             self.unanswered += len(refused)

@@ -7,6 +7,7 @@ by a compare on its beat, so one that lives after all is never closed by a late 
 import logging
 from typing import Any
 
+from chute import store
 from chute.store import Holdings
 from chute.worker import clock
 from chute.worker.engine import Engine
@@ -23,7 +24,7 @@ class Judge:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
-        self._seen: dict[tuple[str, bytes], tuple[bytes, float]] = {}
+        self._seen: dict[tuple[str, str], tuple[bytes, float]] = {}
         """(queue, worker) -> its beat, and since when it is that."""
         self._looked = 0.0
 
@@ -32,30 +33,30 @@ class Judge:
         engine, now = self._engine, clock.now()
         if now - self._looked > GAP * engine.timing.beat:
             self._seen.clear()
-        there: set[tuple[str, bytes]] = set()
+        there: set[tuple[str, str]] = set()
         for lane in engine.lanes:
             replies = await engine.line.ask([lane.holdings.workers])
             if not replies or not isinstance(replies[0], dict):
                 return
             ours = {lane.holdings.worker, *[held.holdings.worker for held in engine.slots.running]}
-            for worker, beat in replies[0].items():
-                if not worker.startswith(b"@") and worker.decode() not in ours:  # what still runs here under a former id is not given back
+            for worker in store.worker_ids(replies[0]):
+                if worker not in ours:  # what still runs here under a former id is not given back
                     there.add((lane.name, worker))
-                    await self._judge(lane, worker, beat)
+                    await self._judge(lane, worker, replies[0][worker.encode()])
         for gone in self._seen.keys() - there:
             del self._seen[gone]
         self._looked = clock.now()
 
-    async def _judge(self, lane: Lane, worker: bytes, beat: bytes) -> None:
+    async def _judge(self, lane: Lane, worker: str, beat: bytes) -> None:
         now = clock.now()
         last, since = self._seen.get((lane.name, worker), (b"", now))
         if beat not in (DEAD, last):
             self._seen[lane.name, worker] = (beat, now)
         elif beat == DEAD or now - since > self._engine.timing.dead_after:
-            await self._take_over(lane, Holdings(lane.name, worker.decode()), beat)
+            await self._take_over(lane, Holdings(lane.name, worker), beat)
 
     async def _take_over(self, lane: Lane, theirs: Holdings, beat: bytes) -> None:
-        closed = await self._answer(theirs.closing(beat.decode()))
+        closed = await self._answer(theirs.closing(beat))
         if closed != 1:
             return
         count = 0

@@ -140,7 +140,7 @@ class Tender:
             elif isinstance(replies[0], list) and lane.live:
                 lane.fenced()
             if look and isinstance(replies[1], list):
-                self._looked(lane, [int(lease) for lease in replies[1]], sent)
+                self._looked(lane, [int(lease) for lease in replies[1] if lease.isdigit()], sent)
             engine.poke()
 
         engine.line.send([holdings.beat, *([holdings.held] if look else [])], answered)
