@@ -6,6 +6,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -31,12 +32,26 @@ def transcript(block: str) -> list[tuple[str, str]]:
     return [(command, output.strip()) for command, _, output in (part.partition("\n") for part in parts)]
 
 
+NOT_THE_USERS = ("CHUTE", "MAKE", "MFLAGS", "PYTEST", "PYTHON", "REDIS", "VIRTUAL_ENV", "XDG")
+"""What the variables of whoever runs the tests begin with that a new user does not have."""
+
+SHARED = {"XDG_CACHE_HOME": ".cache", "XDG_CONFIG_HOME": ".config"}
+"""Where the package index is named and its caches are; the places are those below the home of whoever runs the tests."""
+
+
 @dataclass
 class Shell:
-    """A new user's home, a folder in it where everything happens, and at most one program that runs beside. Gone after a `with` block."""
+    """A new user's home, a folder in it where everything happens, and at most one program that runs beside. Gone after a `with` block.
 
+    `path` is where programs are found, `first` is typed before each command, as in a new terminal.
+    """
+
+    path: str = f"{BIN}:{os.environ['PATH']}"
+    first: str = ""
     home: Path = field(default_factory=short_directory)
     beside: subprocess.Popen[bytes] | None = None
+    ended: list[tuple[str, float]] = field(default_factory=list)
+    """Each command with the moment of its end."""
 
     def __post_init__(self) -> None:
         self.folder.mkdir()
@@ -58,29 +73,35 @@ class Shell:
 
     @property
     def environment(self) -> dict[str, str]:
-        """Nothing of whoever runs the tests."""
-        kept = {name: value for name, value in os.environ.items() if not name.startswith(("CHUTE", "REDIS", "XDG", "PYTEST"))}
-        return kept | {"HOME": str(self.home), "PATH": f"{BIN}:{os.environ['PATH']}"}
+        """Nothing of whoever runs the tests but the package index and its caches."""
+        given = {name: value for name, value in os.environ.items() if not name.startswith(NOT_THE_USERS)}
+        shared = {name: os.environ.get(name) or str(Path.home() / place) for name, place in SHARED.items()}
+        return given | shared | {"HOME": str(self.home), "PATH": self.path}
 
     def run(self, command: str) -> str:
         """What the command prints, both streams as on a terminal."""
+        return self.finish(command).stdout.decode()
+
+    def finish(self, command: str, *, cwd: Path | None = None) -> subprocess.CompletedProcess[bytes]:
+        """The command, ended, however it did."""
         done = subprocess.run(
-            ["bash", "-c", command],
-            cwd=self.folder,
+            ["bash", "-c", f"{self.first}{command}"],
+            cwd=cwd or self.folder,
             env=self.environment,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
-            timeout=60,
+            timeout=240,
             check=False,
         )
-        return done.stdout.decode()
+        self.ended.append((command, time.monotonic()))
+        return done
 
     def start(self, command: str, last: str) -> str:
         """Starts a program that runs on, in place of the one before; what it has said once `last` is among that."""
         self.stop()
         said = self.folder.parent / "beside.out"
         with said.open("wb") as stream:
-            words = ["bash", "-c", f"exec {command}"]
+            words = ["bash", "-c", f"{self.first}exec {command}"]
             self.beside = subprocess.Popen(words, cwd=self.folder, env=self.environment, stdout=stream, stderr=stream)
         assert until(lambda: last in said.read_text(), 30), f"{command}: {said.read_text()}"
         return said.read_text()

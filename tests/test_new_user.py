@@ -16,8 +16,8 @@ from pathlib import Path
 
 import pytest
 
-from first_page import BIN, README, Shell, blocks, first_job, play_console, play_python, spans, transcript
-from servers import short_directory
+from first_page import README, blocks, first_job, play_console, play_python, spans
+from shell import BIN, Shell, transcript
 
 ROOT = README.parent
 pytestmark = [
@@ -30,13 +30,10 @@ pytestmark = [
 def user() -> Iterator[Shell]:
     """Somebody on this machine with its python3, an empty home, and a clone in it."""
     mine = [str(Path(sys.base_prefix) / "bin"), *(place for place in os.environ["PATH"].split(":") if place != str(BIN))]
-    user = Shell(short_directory(), ":".join(mine))
-    user.ended.append(("", time.monotonic()))
-    try:
+    with Shell(":".join(mine)) as user:
+        user.ended.append(("", time.monotonic()))
         subprocess.run(["git", "clone", "-q", ROOT, user.home / "chute"], check=True)  # as the developer, whose git may read it
         yield user
-    finally:
-        shutil.rmtree(user.home, ignore_errors=True)
 
 
 def expect(user: Shell, command: str, cwd: Path) -> str:

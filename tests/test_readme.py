@@ -1,25 +1,19 @@
 """README's first page as a user of the installed package plays it: its files, its commands in their order, its output."""
 
-import os
 import re
-import shutil
 from collections.abc import Iterator
 
 import pytest
 
-from first_page import BIN, README, Shell, first_job, play_console, play_python
-from servers import short_directory
+from first_page import README, first_job, play_console, play_python
+from shell import Shell
 
 
 @pytest.fixture(scope="module")
 def shell() -> Iterator[Shell]:
     """A user with the worker of README running."""
-    shell = Shell(short_directory(), f"{BIN}:{os.environ['PATH']}")
-    try:
-        with first_job(shell):
-            yield shell
-    finally:
-        shutil.rmtree(shell.home, ignore_errors=True)
+    with Shell() as shell, first_job(shell):
+        yield shell
 
 
 def test_the_first_page_is_as_it_says(shell: Shell) -> None:
