@@ -79,13 +79,16 @@ def working(server: Server, queue: str, err: Path, cwd: Path = WEB) -> Iterator[
 
 @contextlib.contextmanager
 def gunicorn(server: Server, directory: Path, *words: str) -> Iterator[httpx.Client]:
-    """A gunicorn on a loopback port of its own choice, and a client that makes a new connection for each request."""
+    """A gunicorn on a loopback port of its own choice, and a client that makes a new connection for each request.
+
+    By the header, not by a pool that keeps none: such a pool closes, seldom, a connection that another thread was just given.
+    """
     err = directory / "gunicorn.err"
-    limits = httpx.Limits(max_keepalive_connections=0)
     with running(server, directory, err, "gunicorn", "-b", "127.0.0.1:0", "--no-control-socket", *words):
         assert until(lambda: "Listening at: http://" in err.read_text(), 20), err.read_text()
         port = re.findall(r"http://127\.0\.0\.1:(\d+)", err.read_text())[0]
-        with httpx.Client(base_url=f"http://127.0.0.1:{port}", limits=limits, trust_env=False, timeout=20) as client:
+        url, once = f"http://127.0.0.1:{port}", {"Connection": "close"}
+        with httpx.Client(base_url=url, headers=once, trust_env=False, timeout=20) as client:
             yield client
 
 
