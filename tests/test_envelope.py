@@ -325,3 +325,53 @@ def test_new_ids_are_valid_unique_and_sorted_by_time() -> None:
     assert stamps == sorted(stamps)
     assert before <= stamps[0]
     assert stamps[-1] <= after
+
+
+@pytest.mark.parametrize(
+    ("body", "says"),
+    [
+        ("question=What", " at column 1: a job begins with {"),
+        ("", " at column 1: there is nothing"),
+        ('{"a": 1', " at column 8: it ends too early"),
+        ("{'a': 1}", " at column 2: names and text stand in double quotes, not in single ones"),
+        ("{\"a\": 'x'}", " at column 7: names and text stand in double quotes, not in single ones"),
+        ('{"a": 1,\n  "b": None}', " at line 2, column 8: JSON has null, not None"),
+        ('{"a": True}', " at column 7: JSON has true, not True"),
+        ('{"a": False}', " at column 7: JSON has false, not False"),
+        ("{a: 1}", " at column 2: a name stands in double quotes"),
+        ('{"a": x}', " at column 7: a value is missing, or a text is without its double quotes"),
+        ('{"a" 1}', " at column 6: a colon is missing between a name and its value"),
+        ('{"a": 1 "b": 2}', " at column 9: a comma is missing, or the end"),
+        ('{"a": 1}, {"a": 2}', " at column 9: there is a comma too many"),
+        ('{"a": 1} x', " at column 10: it goes on behind its end"),
+        ('{"a": "x', " at column 7: the text that begins here has no end"),
+        ('{"a": "\t"}', r" at column 8: a line break or tab in a text is written \n or \t"),
+        (r'{"a": "\q"}', r" at column 8: a backslash in a text is written \\"),
+        ("\ufeff{}", " at column 1: it begins with a byte order mark"),
+        ('{"a": -Infinity}', ": JSON has no -Infinity"),
+        ('{"a": 1e400}', ": Number out of range"),
+        (r'{"a": "\ud800"}', r": an escape such as \ud800 is without its other half"),
+    ],
+)
+def test_what_is_not_json_is_told_in_peoples_words(body: str, says: str) -> None:
+    with pytest.raises(Refused) as caught:
+        envelope.check(body.encode())
+    assert (caught.value.reason, str(caught.value)) == ("bad_json", f"not JSON{says}")
+
+
+@pytest.mark.parametrize("body", ['{"a": 1,}', '{"a": [1, 2, ]}', "[,1]"])
+def test_a_comma_too_many(body: str) -> None:
+    """Pythons do not agree on the column."""
+    with pytest.raises(Refused, match=r"^not JSON at column \d+: there is a comma too many$"):
+        envelope.check(body.encode())
+
+
+def test_a_field_of_ours_is_told_in_peoples_words() -> None:
+    for job, says in (
+        ('{"@attempt": -1}', '"@attempt" must be int >= 0'),
+        ('{"@attempt": "1"}', '"@attempt" must be int, not str'),
+        ('{"@headers": {"a": 1}}', '"@headers[]" must be str, not int'),
+    ):
+        with pytest.raises(Refused) as caught:
+            envelope.check(job.encode())
+        assert (caught.value.reason, str(caught.value)) == ("bad_field", says)

@@ -4,7 +4,9 @@ Keys that begin with `@` are ours, `job_id` names the job, every other key is an
 nesting, JSON, shape, fields. What passes them is handed on as it was pushed; `rewrite` changes our own keys and no other byte.
 """
 
+import json
 import math
+import re
 import secrets
 import time
 from collections.abc import Mapping
@@ -48,6 +50,20 @@ class Head(msgspec.Struct, rename={name: f"@{name}" for name in ("task", "at", "
     result_ttl: Annotated[int, msgspec.Meta(ge=0, le=LONGEST)] = -1
 
 
+_PYTHON = {"True": "true", "False": "false", "None": "null"}
+_MISTAKES = {
+    "Expecting property name": "a name stands in double quotes",
+    "Expecting value": "a value is missing, or a text is without its double quotes",
+    "Expecting ':'": "a colon is missing between a name and its value",
+    "Expecting ','": "a comma is missing, or the end",
+    "Extra data": "it goes on behind its end",
+    "Unterminated string": "the text that begins here has no end",
+    "Invalid control character": r"a line break or tab in a text is written \n or \t",
+    "Invalid \\": r"a backslash in a text is written \\",
+    "Unexpected UTF-8 BOM": "it begins with a byte order mark",
+}
+"""What Python's decoder says -> what to say to people."""
+
 OURS = frozenset(Head.__struct_encode_fields__)
 
 _head = msgspec.json.Decoder(Head)
@@ -66,15 +82,55 @@ def new_job_id() -> str:
 
 def check(body: bytes) -> dict[str, Any]:
     """The job as a dict, or Refused with the first reason that holds."""
+    job = decode(body)
+    check_head(body, job)
+    return job
+
+
+def decode(body: bytes) -> dict[str, Any]:
+    """The JSON object, its fields unchecked, or Refused."""
     check_bytes(body)
     try:
         job = _any.decode(body)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-        raise Refused("bad_json", f"not JSON: {error}") from None
+        raise Refused("bad_json", _malformed(body, error)) from None
     if type(job) is not dict:
         raise Refused("bad_shape", f"a job is a JSON object, this is {_kind(job)}")
-    check_head(body, job)
     return job
+
+
+def _malformed(body: bytes, error: Exception) -> str:
+    """Where and why bytes are not JSON, in people's words; the decoder's `error` where nobody else finds a mistake."""
+    text = body.decode(errors="replace").rstrip()
+    try:
+        json.loads(text, parse_constant=_no_constant)
+    except json.JSONDecodeError as found:
+        line = f"line {found.lineno}, " if "\n" in text else ""
+        return f"not JSON at {line}column {found.colno}: {_mistake(text, found)}"
+    except (ValueError, RecursionError) as found:
+        return f"not JSON: {found}"
+    if "truncated" in str(error):  # its words for half a pair of surrogates
+        return r"not JSON: an escape such as \ud800 is without its other half"
+    return f"not JSON: {str(error).partition(' - at ')[0]}"
+
+
+def _no_constant(name: str) -> None:
+    raise ValueError(f"JSON has no {name}")
+
+
+def _mistake(text: str, error: json.JSONDecodeError) -> str:
+    before, rest = text[max(0, error.pos - 20) : error.pos].rstrip(), text[error.pos : error.pos + 20]
+    if not rest.strip():
+        return "it ends too early" if before else "there is nothing"
+    if rest[0] == "'":
+        return "names and text stand in double quotes, not in single ones"
+    if word := re.match("True|False|None", rest):
+        return f"JSON has {_PYTHON[word[0]]}, not {word[0]}"
+    if rest[0] == "," or (rest[0] in "}]" and before.endswith(",")):
+        return "there is a comma too many"
+    if not before and error.msg == "Expecting value":
+        return "a job begins with {"
+    return next((words for begin, words in _MISTAKES.items() if error.msg.startswith(begin)), error.msg)
 
 
 def check_bytes(body: bytes) -> None:
@@ -98,7 +154,7 @@ def check_head(body: bytes, job: Mapping[str, Any]) -> Head:
     try:
         return _head.decode(body)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-        raise Refused("bad_field", _plain(error), job_id if "job_id" in job else "") from None
+        raise Refused("bad_field", readable(error), job_id if "job_id" in job else "") from None
 
 
 def encode(job: Mapping[str, Any], hook: Any = None) -> bytes:
@@ -163,7 +219,14 @@ def _kind(value: Any) -> str:
     return names[type(value)]
 
 
-def _plain(error: BaseException) -> str:
-    """msgspec's words without its path notation: "@attempt: Expected `int`, got `str`"."""
-    what, _, where = str(error).partition(" - at `$.")
-    return f"{where.rstrip('`')}: {what}" if where else what
+def readable(error: BaseException) -> str:
+    """msgspec's words -> ours: Expected `int`, got `str` - at `$.top` -> "top" must be int, not str."""
+    what, _, where = str(error).partition(" - at `$")
+    name = where.rstrip("`").removeprefix(".").replace("[...]", "[]")
+    subject = f'"{name}"' if name.strip("[]") else "an argument"
+    if what.startswith("Object missing required field"):
+        return f'{subject} needs "{what.split("`")[1]}"'
+    if expected := re.fullmatch(r"Expected `(.+?)`( [<>]=? \S+)?(?:, got `(.+)`)?", what):
+        kind, bound, found = expected.groups("")
+        return f"{subject} must be {kind.replace(' | ', ' or ')}{bound}{found and f', not {found}'}"
+    return f"{subject} cannot be read: {what}"

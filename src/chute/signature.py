@@ -6,7 +6,6 @@ when a job runs. Only where that pass refuses does `_explain` look for the publi
 
 import difflib
 import inspect
-import re
 import typing
 from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mapping
 from functools import partial
@@ -113,7 +112,7 @@ class Signature:
         try:
             decoded = self._decoder.decode(msgspec.json.encode(known))
         except _UNREADABLE as error:
-            raise self._bad(job, _readable(str(error))) from None
+            raise self._bad(job, f": {envelope.readable(error)}") from None
         decoded.job_id = decoded.job_id or ""
         return decoded
 
@@ -143,28 +142,13 @@ class Signature:
         try:
             return msgspec.convert(extra, dict[str, self.more], dec_hook=from_plain)  # type: ignore[name-defined]
         except _UNREADABLE as error:
-            raise self._bad(job, _readable(str(error))) from None
+            raise self._bad(job, f": {envelope.readable(error)}") from None
 
     def _bad(self, job: Mapping[str, Any], message: str) -> Refused:
         return Refused("bad_arguments", self._said(message), job.get("job_id", ""), self.task)
 
     def _said(self, message: str) -> str:
         return f"task {self.task}{message}"
-
-
-def _readable(message: str) -> str:
-    """msgspec's words -> ours: Expected `int`, got `str` - at `$.top` -> "top" must be int, not str."""
-    what, _, where = message.partition(" - at `$")
-    name = where.rstrip("`").removeprefix(".").replace("[...]", "[]")
-    subject = f'"{name}"' if name.strip("[]") else "an argument"
-    if what.startswith("Object missing required field"):
-        return f': {subject} needs "{what.split("`")[1]}"'
-    expected = re.fullmatch(r"Expected `(.+)`, got `(.+)`", what)
-    return (
-        f": {subject} must be {expected[1].replace(' | ', ' or ')}, not {expected[2]}"
-        if expected
-        else f": {subject} cannot be read: {what}"
-    )
 
 
 def to_plain(value: Any) -> Any:

@@ -153,6 +153,74 @@ def test_a_terminal_gets_a_status_line(server: Server, no_colour: str) -> None:
     assert not re.search(rb"\x1b\[[0-9;]*m", seen), "no colour was asked for, or none is used"
 
 
+PRINTS = """
+import asyncio, logging, sys, threading
+import chute
+
+jobs = chute.Queue("jobs")
+logging.basicConfig(format="%(message)s", level="INFO")
+
+
+@jobs.task(retries=0)
+async def speak(n: int) -> None:
+    print("begun", end=" ")
+    await asyncio.sleep(0.6)  # a status line is drawn meanwhile
+    print("and ended")
+    logging.getLogger("app").info("logged")
+
+
+@jobs.task(retries=0)
+def shout(n: int) -> None:
+    print(f"out {n}\\nagain {n}", flush=True)
+    print(f"err {n}", file=sys.stderr)
+
+
+@jobs.task(retries=0)
+def last() -> None:
+    print("no end", end="")
+"""
+DRAWN = re.compile(r"\d+ done · \d+ failed · [\d,]+/s · \d+ waiting · \d+ running")
+
+
+def test_what_tasks_print_on_a_terminal_comes_out_whole(server: Server, tmp_path: Path) -> None:
+    (tmp_path / "app.py").write_text(PRINTS)
+    master, slave = pty.openpty()
+    command = [*COMMAND, "work", "app:jobs", "--url", server.url]
+    working_one = subprocess.Popen(
+        command, stdin=slave, stdout=slave, stderr=slave, cwd=tmp_path, env=environment(TERM="xterm"), start_new_session=True
+    )
+    os.close(slave)
+    seen = b""
+    while b" running" not in seen:
+        seen += os.read(master, 65536)
+    push(server.client(), "jobs", {"job_id": "s", "@task": "speak", "n": 0})
+    push(server.client(), "jobs", *[{"job_id": f"n{n}", "@task": "shout", "n": n} for n in range(50)])
+    result(server.client(), "s")
+    push(server.client(), "jobs", {"job_id": "l", "@task": "last"})
+    while b"52 done" not in seen:
+        seen += os.read(master, 65536)
+    working_one.send_signal(signal.SIGTERM)
+    while b"everything else was given back" not in seen:
+        seen += os.read(master, 65536)
+    assert working_one.wait(10) == 0
+    os.close(master)
+    shown = [line.rpartition("\r\x1b[2K")[2] for line in seen.decode().split("\r\n")]
+    ours = [line for line in shown if line.startswith(("chute", "queue jobs", "stopped")) or "stopping:" in line]
+    printed = [line for line in shown if line not in ours]
+    words = [f"{word} {n}" for n in range(50) for word in ("out", "again", "err")]
+    assert sorted(filter(None, printed)) == sorted([*words, "begun and ended", "logged", "no end"])
+    assert len(DRAWN.findall(seen.decode())) > 3
+
+
+def test_what_tasks_print_elsewhere_is_left_as_it_is(server: Server, tmp_path: Path) -> None:
+    (tmp_path / "app.py").write_text(PRINTS)
+    push(server.client(), "jobs", {"job_id": "s", "@task": "shout", "n": 1}, {"job_id": "l", "@task": "last"})
+    with Work("app:jobs", server.url, "--burst", "--concurrency", "1", cwd=tmp_path) as work:
+        assert work.wait() == 0
+        assert work.stdout == "out 1\nagain 1\nno end"
+        assert "err 1\n" in work.stderr
+
+
 def test_a_closed_stderr_stops_nothing(server: Server) -> None:
     client = server.client()
     with working(server, "tasks:jobs", "jobs"):

@@ -41,6 +41,38 @@ def test_what_is_no_job_is_not_sent(server: Server, job: str) -> None:
     assert not server.client().exists("queue:jobs")
 
 
+WRITE = 'Nothing was sent. Write: chute push jobs \'{"question": "What is RAG?"}\''
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["question=What"], 'not JSON at column 1: a job begins with {. Nothing was sent. Write: chute push jobs \'{"question": "What"}\''),
+        (["{'a': 1}"], f"not JSON at column 2: names and text stand in double quotes, not in single ones. {WRITE}"),
+        (["[]"], f"a job is a JSON object, this is an array. {WRITE}"),
+        (["{question:", "What is RAG?}"], f"these are 2 words; a shell leaves a job whole in single quotes. {WRITE}"),
+        (["{}", "{}", "-"], f"these are 3 words; a shell leaves a job whole in single quotes. {WRITE}"),
+        (['{"job_id": 1}'], "job_id must be 1 to 256 printable ASCII characters without spaces or braces. Nothing was sent"),
+        (['{"@attempt": -1}'], '"@attempt" must be int >= 0. Nothing was sent'),
+    ],
+)
+def test_what_is_said_of_what_is_no_job(server: Server, words: list[str], says: str) -> None:
+    done = chute("push", "jobs", *words, url=server.url)
+    assert (done.returncode, done.stdout, done.stderr) == (2, "", f"chute: {says}\n")
+    assert not server.client().exists("queue:jobs")
+
+
+def test_what_is_said_of_lines_that_are_no_jobs(server: Server) -> None:
+    done = chute("push", "jobs", "-", url=server.url, stdin=b'{"a": 1,\n\nquestion=What\n{"job_id": 1}\n\xff\n')
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.splitlines() == [
+        "chute: line 1 was not sent: not JSON at column 9: it ends too early",
+        "chute: line 3 was not sent: not JSON at column 1: a job begins with {",
+        "chute: line 4 was not sent: job_id must be 1 to 256 printable ASCII characters without spaces or braces",
+        "chute: line 5 was not sent: not UTF-8: byte 0 cannot be read",
+    ]
+
+
 @pytest.mark.parametrize("name", ["a:b", "", "a b", "{x}", "a" * 65, "queue/1"])
 def test_a_name_that_is_none_is_wrong_usage(name: str, server: Server) -> None:
     done = chute("push", name, "{}", url=server.url)

@@ -80,6 +80,38 @@ def test_what_a_worker_does_shows(server: Server) -> None:
         assert 0.3 < float(str(now["rate"])) < 70
 
 
+def test_a_narrow_terminal_cuts_nothing(server: Server) -> None:
+    client = server.client()
+    long = "a-queue-with-a-name-that-alone-fills-the-line-of-some-terminals-1"[:64]
+    client.sadd("queues", "jobs", long)
+    push(client, "jobs", *["{}"] * 1234)
+    wide = [
+        f"{'queue':64}  depth  running  scheduled  dead  workers   rate  oldest",
+        f"{long}      0        0          0     0        0  0.0/s       -",
+        f"{'jobs':64}  1,234        0          0     0        0  0.0/s       -",
+    ]
+    assert chute("stats", url=server.url, COLUMNS="200").stdout.splitlines() == wide
+    assert chute("stats", url=server.url, COLUMNS="").stdout.splitlines() == wide, "no terminal, no end of a line"
+    assert chute("stats", url=server.url, COLUMNS="60").stdout.splitlines() == [
+        long,
+        "  depth 0, running 0, scheduled 0, dead 0, workers 0,",
+        "  rate 0.0/s, oldest -",
+        "jobs",
+        "  depth 1,234, running 0, scheduled 0, dead 0, workers 0,",
+        "  rate 0.0/s, oldest -",
+    ]
+    assert chute("stats", "jobs", url=server.url, COLUMNS="80").stdout.splitlines()[1].startswith("jobs   1,234 ")
+
+
+def test_no_sentence_of_the_lists_of_commands_is_cut() -> None:
+    groups: tuple[tuple[str, ...], ...] = ((), ("dead",), ("server",))
+    for words in groups:
+        done = chute(*words, "--help", COLUMNS="80")
+        commands = done.stdout.partition("Commands:\n")[2].splitlines()
+        assert commands
+        assert all(line.endswith((".", ").")) and not line.endswith("...") for line in commands), commands
+
+
 def test_without_a_terminal_there_is_no_colour(server: Server) -> None:
     server.client().sadd("queues", "jobs")
     assert "\x1b" not in chute("stats", url=server.url, FORCE_COLOR="", TERM="xterm-256color").stdout

@@ -117,6 +117,10 @@ class Work:
         """What it has written to stderr so far."""
         return self._err.read_text(errors="backslashreplace")
 
+    def children(self) -> list[int]:
+        """The processes that it has started."""
+        return [int(pid) for pid in Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split()]
+
     def signal(self, number: int) -> None:
         """Sends it a signal."""
         self.process.send_signal(number)

@@ -194,7 +194,9 @@ def test_what_was_refused_can_be_read_with_the_command(stage: Stage) -> None:
 
 
 def test_nothing_is_imported_or_opened_or_run() -> None:
-    with Server("valkey") as server, working(server, "watched", "watched"), server.new_client() as client:
+    with Server("valkey") as server, Work("watched", server.url, CHUTE_BEAT="0.2") as work, server.new_client() as client:
+        work.ready(client, "watched")
+        assert until(work.children)  # the process that beats for it is started once, before anything is pushed
         push(client, "watched", {"job_id": "start", "@task": "watch", "on": True})
         result(client, "start")
         names = [case for group in ("json", "utf8", "shape", "job_id", "task", "arguments", "fields") for case in CORPUS[group]]

@@ -112,13 +112,13 @@ def test_every_variable_is_explained() -> None:
 
 
 def reasons() -> set[str]:
-    """What is given to Refused as its first word, and what a job that failed can be stopped for."""
+    """What is given to Refused as its first word, and what a job that failed can be stopped or ended for."""
     found = {"gave_up", "failed"}
     for path in SRC.rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text())):
             if (
                 isinstance(node, ast.Call)
-                and ast.unparse(node.func) in ("Refused", "envelope.Refused", "Stop", "policy.Stop")
+                and ast.unparse(node.func) in ("Refused", "envelope.Refused", "Stop", "policy.Stop", "Failed", "outcome.Failed")
                 and node.args
             ):
                 first = node.args[0]

@@ -16,7 +16,10 @@ from chute.store import Store
 
 @click.group()
 def dead() -> None:
-    """Look at dead letters: jobs that failed for good (dead/...) and entries that were no jobs (refused/...)."""
+    """Look at dead letters: what failed for good, or was no job.
+
+    An entry is dead/... where a job failed, refused/... where it was no job.
+    """
 
 
 @dead.command("list")
@@ -45,7 +48,10 @@ def list_(queue: str, reason: str | None, limit: int, as_json: bool) -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @url_option
 def show(queue: str, entry: str, as_json: bool) -> None:
-    """Show one dead letter of QUEUE whole: ENTRY is as listed, dead/... or refused/..."""
+    """Show one dead letter of QUEUE whole.
+
+    ENTRY is as listed, dead/... or refused/...
+    """
     letter = admin.find(connection.endpoint(), check_queue_name(queue), entry)
     if letter is None:
         fail(f"{entry} is not there", NOT_THERE)
@@ -74,7 +80,10 @@ def _choice(command: Callable[..., None]) -> Callable[..., None]:
 @dead.command()
 @_choice
 def requeue(queue: str, entries: tuple[str, ...], job_id: str | None, reason: str | None, everything: bool) -> None:
-    """Put dead letters of QUEUE back into it, as if they had never run; their old results are deleted."""
+    """Put dead letters of QUEUE back into it.
+
+    They are then as if they had never run; their old results are deleted.
+    """
     endpoint = connection.endpoint()
     letters = _chosen(endpoint, check_queue_name(queue), entries, (job_id, reason), everything=everything)
     whole = [letter for letter in letters if not letter.cut]

@@ -22,7 +22,9 @@ from chute.cli.common import fail, say
     help="Ask the lines of FILE, each as one job, instead of the headings and sentences of the documents.",
 )
 def demo(docs: Path | None, questions: Path | None) -> None:
-    """Answer some thousand questions on a server and a worker started for it, show the figures, leave nothing behind.
+    """See it work: some thousand questions are answered here.
+
+    A server and a worker are started for it, figures are shown, and nothing is left behind.
 
     Exit 0: every job completed; 1: some failed, or the worker did; 2: nothing to ask or to search; 130: Ctrl-C.
     """

@@ -1,8 +1,11 @@
-"""What a worker says on stderr: log lines as text or JSON, and on a terminal a status line below them."""
+"""What a worker says on stderr: log lines as text or JSON, and on a terminal a status line below them and what tasks print."""
 
+import io
 import logging
 import sys
+import threading
 import time
+from collections.abc import Callable
 from typing import TextIO
 
 import msgspec
@@ -45,10 +48,24 @@ class Screen(logging.Handler):
         self.setFormatter(Json() if form == "json" else Text())
         self.live = form != "json" and self.stream.isatty()
         self._status = ""
+        self._prints: list[Print] = []
+
+    def take_prints(self) -> None:
+        """From now on what the user's code prints to this terminal comes out above the status line."""
+        for name in ("stdout", "stderr"):
+            stream = getattr(sys, name)
+            if self.live and isinstance(stream, io.TextIOWrapper) and stream.isatty():
+                self._prints.append(Print(stream, self.around))
+                setattr(sys, name, self._prints[-1])
+
+    def around(self) -> tuple[str, str]:
+        """What to write before and after a line, so that the status stays the last one."""
+        return (CLEAR, self._status) if self._status else ("", "")
 
     def emit(self, record: logging.LogRecord) -> None:
         """Writes a line. A closed or full stderr must not stop the work."""
-        self._write(f"{CLEAR if self._status else ''}{self.format(record)}\n{self._status}")
+        before, after = self.around()
+        self._write(f"{before}{self.format(record)}\n{after}")
 
     def status(self, text: str) -> None:
         """Shows what is going on now, in place of what was shown before."""
@@ -61,6 +78,8 @@ class Screen(logging.Handler):
         if self._status:
             self._status = ""
             self._write(CLEAR)
+        for each in self._prints:
+            each.finish()
 
     def _write(self, text: str) -> None:
         try:
@@ -70,9 +89,41 @@ class Screen(logging.Handler):
             pass
 
 
+class Print(io.TextIOWrapper):
+    """A standard stream that is a terminal, while a status line is shown there: each thread's lines come out whole, once they have ended."""
+
+    def __init__(self, stream: io.TextIOWrapper, around: Callable[[], tuple[str, str]]) -> None:
+        super().__init__(stream.buffer, stream.encoding, stream.errors, write_through=True)
+        self._around, self._lock = around, threading.RLock()
+        self._begun: dict[int, str] = {}
+        """The line without an end of each thread."""
+
+    def write(self, text: str) -> int:
+        """Takes the text; writes it up to its last end of a line, or all of it where no status line is shown."""
+        me = threading.get_ident()
+        with self._lock:
+            before, after = self._around()
+            given = self._begun.pop(me, "") + text
+            whole, end, begun = given.rpartition("\n") if before else (given, "", "")
+            if begun:
+                self._begun[me] = begun
+            if whole or end:
+                super().write(f"{before}{whole}{end}{after}")
+                self.flush()
+        return len(text)
+
+    def finish(self) -> None:
+        """Writes what never got its end."""
+        with self._lock:
+            begun, self._begun = self._begun, {}
+        for each in begun.values():
+            self.write(f"{each}\n")
+
+
 def start(level: str, form: str) -> Screen:
     """Sends the log of Chute to the screen. The root logger stays the user's."""
     screen = Screen(form)
+    screen.take_prints()
     logger = logging.getLogger("chute")
     logger.setLevel(level.upper())
     logger.addHandler(screen)

@@ -1,15 +1,18 @@
 """`chute push`: puts jobs in as any language does."""
 
+import json
 import os
+import re
+import shlex
 import sys
 from collections.abc import Iterable
 
 import click
-import msgspec
 
-from chute import connection
+from chute import connection, envelope
 from chute.call import Sendable, chunks, seal_plain
 from chute.cli.common import BAD_USE, FAILED, fail, say, url_option
+from chute.envelope import Refused
 from chute.keys import check_queue_name
 from chute.store import CHUNK, Store
 
@@ -18,19 +21,22 @@ EXAMPLE = '{"question": "What is RAG?"}'
 
 @click.command()
 @click.argument("queue")
-@click.argument("job", metavar="JSON|-")
+@click.argument("words", metavar="JSON|-", nargs=-1, required=True)
 @url_option
-def push(queue: str, job: str) -> None:
-    """Put a job into QUEUE: a JSON object, or - for one on each line of standard input.
+def push(queue: str, words: tuple[str, ...]) -> None:
+    """Put a job into QUEUE, or many from standard input.
 
-    Prints the job ids, one a line, in order; adds job_id where there is none.
+    A job is a JSON object; - reads one from each line of standard input. Prints the job ids, one a line, in order; adds job_id where there is none.
     """
     store = Store(check_queue_name(queue))
+    job, *more = words
+    if more:
+        fail(f"these are {len(words)} words; a shell leaves a job whole in single quotes. {_advice(queue, '')}", BAD_USE)
     endpoint = connection.endpoint()
     bad = sent = 0
     lines: Iterable[bytes] = sys.stdin.buffer if job == "-" else (job.encode(errors="surrogateescape"),)
     for batch in chunks(enumerate(lines, 1), CHUNK):
-        jobs, wrong = _read(batch, many=job == "-")
+        jobs, wrong = _read(batch, "" if job == "-" else queue)
         bad += wrong
         if jobs:
             endpoint.run(store.enqueue(jobs))
@@ -50,26 +56,27 @@ def _show(job_ids: list[str]) -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
-def _read(batch: list[tuple[int, bytes]], *, many: bool) -> tuple[list[Sendable], int]:
-    """The jobs among the lines; each line that is none is named and counted."""
+def _read(batch: list[tuple[int, bytes]], alone_for: str) -> tuple[list[Sendable], int]:
+    """The jobs among the lines; each line that is none is named and counted. The only job for a queue is none of many: then it ends here."""
     jobs: list[Sendable] = []
     bad = 0
     for number, line in batch:
-        if many and not line.strip():
+        if not alone_for and not line.strip():
             continue
         try:
-            jobs.append(_seal(line))
-        except ValueError as error:
-            if not many:
-                fail(f"{error}. A job looks like {EXAMPLE}", BAD_USE)
+            jobs.append(seal_plain(envelope.decode(line)))
+        except (Refused, ValueError) as error:
+            why = str(error).removesuffix(". Nothing was sent")
+            if alone_for:
+                no_job = isinstance(error, Refused) and error.reason in ("bad_json", "bad_shape")
+                fail(f"{why}. {_advice(alone_for, line.decode()) if no_job else 'Nothing was sent'}", BAD_USE)
             bad += 1
-            say(f"chute: line {number} was not sent: {str(error).removesuffix('. Nothing was sent')}")
+            say(f"chute: line {number} was not sent: {why}")
     return jobs, bad
 
 
-def _seal(line: bytes) -> Sendable:
-    try:
-        job = msgspec.json.decode(line)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise ValueError(f"not a JSON object: {error}; nothing was sent") from None
-    return seal_plain(job)
+def _advice(queue: str, given: str) -> str:
+    """What to write instead; `name=value` is taken for what was meant."""
+    pair = re.fullmatch(r"(\w+)=(.*)", given)
+    job = json.dumps({pair[1]: pair[2]}, ensure_ascii=False) if pair else EXAMPLE
+    return f"Nothing was sent. Write: chute push {queue} {shlex.quote(job)}"

@@ -23,9 +23,9 @@ LOOKED_AT = 20
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object, also for a job that failed.")
 @url_option
 def result(job_id: str, wait: float, as_json: bool) -> None:
-    """Print the result of job ID: a dict as "key: value" lines, anything else as JSON.
+    """Print the result of job ID.
 
-    Exit 0: completed; 1: failed, cancelled or expired; 3: not there, or not finished in time.
+    A dict is printed as "key: value" lines, anything else as JSON. Exit 0: completed; 1: failed, cancelled or expired; 3: not there, or not finished in time.
     """
     endpoint = connection.endpoint()
     fields = waiting.wait(endpoint, check_job_id(job_id), time.monotonic() + wait)

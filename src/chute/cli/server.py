@@ -15,7 +15,10 @@ from chute.cli.common import say, say_what_else_answers
 @click.option("--port", type=click.IntRange(1, 65535), help="Also listen on this TCP port of the loopback address.")
 @click.pass_context
 def server(context: click.Context, port: int | None) -> None:
-    """Hold the embedded server that commands and programs use where no other is named, until Ctrl-C. Other processes may use it on."""
+    """Hold the embedded server until Ctrl-C.
+
+    Commands and programs use it where no other is named; they start it themselves, and may use it on when this ends.
+    """
     if context.invoked_subcommand:
         return
     ended = threading.Event()
