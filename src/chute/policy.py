@@ -26,6 +26,10 @@ class Policy:
     result_ttl: int = 3600
 
 
+DEFAULT_TTL = Policy().result_ttl
+"""Seconds that the result of a job of an unknown task is kept."""
+
+
 @dataclass(frozen=True, slots=True)
 class Again:
     """Run it once more in `delay` seconds; `counted` when that uses up a retry."""

@@ -1,10 +1,9 @@
-"""The only door to the server: every command and every key is built here, as a value. Sends nothing; `connection` and `line` do.
+"""The only door to the server, for callers and operators: their operations as values, whole exchanges with how the replies are read.
 
-`Store` has the operations of callers and operators on one queue (whole exchanges, with how their replies are read), `Holdings` the commands
-of a worker on one queue (single commands: the worker puts several into one write).
+Every command and every key is built here or, for workers, in `holdings`. Sends nothing; `connection` and `line` do.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Any, Literal, TypeAlias
 
 from chute import keys, script
@@ -13,13 +12,8 @@ from chute.errors import Rejected, Unconfirmed
 from chute.keys import keys_of
 from chute.script import Command
 
-BLOCK = 2
-"""Seconds that an idle worker's wait lasts. Short, so that a dead connection is noticed; a push ends it at once."""
-CLAIM_BYTES = 8 << 20
 CHUNK = 1000
 """Jobs in one command: longer ones would block the server for milliseconds."""
-COUNTS_TTL = 8 * 3600
-DEAD_LENGTH, DEAD_AGE_MS = 10_000, 90 * 86_400_000
 
 TIME: Command = ("TIME",)
 INFO: Command = ("INFO", "server")
@@ -47,11 +41,6 @@ def confirmable(confirm: Confirm) -> Operation[None]:
 def worker_ids(fields: Iterable[bytes]) -> list[str]:
     """The workers in the registry of a queue. Whatever else stands there (`@paused`, or what somebody put there) is none."""
     return [field.decode() for field in fields if field.isascii() and not field.startswith(b"@")]
-
-
-def unblock(client: int) -> Command:
-    """Ends the blocking wait of another connection."""
-    return ("CLIENT", "UNBLOCK", client)
 
 
 def fetch_result(job_id: str) -> Command:
@@ -187,72 +176,6 @@ class Store:
 
     def _stream(self, stream: str) -> str:
         return {"dead": self.keys.dead, "refused": self.keys.refused}[stream]
-
-
-class Holdings:
-    """The commands of one worker (by its id of this boot) on one queue."""
-
-    def __init__(self, name: str, worker: str) -> None:
-        on = keys_of(name)
-        self.worker = worker
-        self.leases = on.leases(worker)
-        self._on = on
-        self._claim = script.CLAIM.on(first=on.first, queue=on.queue, leases=self.leases, workers=on.workers, tags=on.tags)
-        self._finish = script.FINISH.on(
-            leases=self.leases, queue=on.queue, scheduled=on.scheduled, dead=on.dead, refused=on.refused, tags=on.tags
-        )
-        self._adopt = script.ADOPT.on(leases=self.leases, tags=on.tags)
-        self.note: Command = ("SADD", keys.QUEUES, name)
-        self.register: Command = script.REGISTER.on(workers=on.workers)(worker=worker)
-        self.beat: Command = script.BEAT.on(workers=on.workers)(worker)
-        self._close = script.CLOSE.on(workers=on.workers)
-        self.close: Command = self._close(worker=worker, seen="")
-        self.workers: Command = ("HGETALL", on.workers)
-        self._reclaim = script.RECLAIM.on(queue=on.queue, leases=self.leases, workers=on.workers)
-        self.promote: Command = script.PROMOTE.on(scheduled=on.scheduled, queue=on.queue)(want=CHUNK)
-        self.length: Command = ("LLEN", on.queue)
-        self.wait: Command = ("BLMOVE", on.queue, on.first, "RIGHT", "LEFT", BLOCK)
-        self.held: Command = ("HKEYS", self.leases)
-        self.bodies: Command = ("HGETALL", self.leases)
-        self.who: Command = ("CLIENT", "ID")
-
-    def claim(self, call: int, want: int, deadline: int | str) -> Command:
-        """Up to `want` jobs under the leases of call number `call`; nothing once the server's clock (ms) is past `deadline`."""
-        return self._claim(worker=self.worker, call=call, want=want, bytes=CLAIM_BYTES, deadline=deadline)
-
-    def adopt(self, leases: Iterable[int]) -> Command:
-        """Takes up leases whose claim was not answered."""
-        return self._adopt(*leases)
-
-    def closing(self, seen: bytes) -> Command:
-        """Closes this worker on behalf of a judge who saw its beat stand at `seen`; nothing happens when it has moved."""
-        return self._close(worker=self.worker, seen="" if seen == b"dead" else seen)
-
-    def reclaim(self, leases: Mapping[bytes, bytes]) -> Command:
-        """Gives back leases of a closed worker, at most CHUNK of them; forgets the worker once it holds nothing."""
-        youngest_first = sorted(leases.items(), key=lambda pair: _number(pair[0]), reverse=True)[:CHUNK]
-        return self._reclaim(*[part for pair in youngest_first for part in pair], worker=self.worker)
-
-    def finish(self, records: list[tuple[str, bytes]]) -> Command:
-        """Stores outcomes: (job id whose result is written, or '', packed record) each."""
-        return self._finish.each(
-            [keys.result(job_id) if job_id else self.leases for job_id, _ in records], [record for _, record in records]
-        )
-
-    def count(self, minute: int, counts: Mapping[str, int]) -> list[Command]:
-        """Adds to what was finished in a minute since the epoch."""
-        key = self._on.counts(minute)
-        return [*[("HINCRBY", key, outcome, count) for outcome, count in counts.items()], ("EXPIRE", key, COUNTS_TTL)]
-
-    def trim(self, now_ms: int) -> list[Command]:
-        """Bounds the dead letters by number and by age; each answers how many it dropped."""
-        dead = self._on.dead
-        return [("XTRIM", dead, "MAXLEN", DEAD_LENGTH), ("XTRIM", dead, "MINID", max(0, now_ms - DEAD_AGE_MS))]
-
-
-def _number(lease: bytes) -> int:
-    """For the order in which leases go back; a field that is no number of ours goes back too, behind all others."""
-    return int(lease) if lease.isdigit() else 0
 
 
 def _unknown(why: str) -> Unconfirmed:

@@ -209,7 +209,7 @@ def test_what_has_not_started_goes_back_in_its_order_when_the_worker_stops(each_
         async with working(queue, concurrency=3) as engine:
             await until(lambda: len(tasks.order) == 3)
             engine.stop()
-            await until(lambda: engine.slots.unstarted == 0 and not engine.finisher.unanswered)
+            await until(lambda: not engine.slots.unstarted and not engine.finisher.unanswered)
             tasks.go.set()
 
     asyncio.run(main())
@@ -228,7 +228,7 @@ def test_jobs_that_wait_in_hand_for_a_slot_go_back_after_a_moment(server: Server
             await until(lambda: engine.totals["completed"] == 400)
             server.client().lpush(KEYS.queue, *['{"number":%d}' % i for i in range(400, 500)])
             await until(lambda: len(engine.slots.running) == 5)
-            await until(lambda: engine.slots.unstarted == 0 and server.client().llen(KEYS.queue) == 95)
+            await until(lambda: not engine.slots.unstarted and server.client().llen(KEYS.queue) == 95)
             tasks.go.set()
             await until(lambda: engine.totals["completed"] == 500)
 

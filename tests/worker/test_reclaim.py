@@ -28,14 +28,14 @@ async def count(number: int) -> None:
 """
 
 
-def start_holder(server: Server, folder: Path) -> subprocess.Popen[bytes]:
+def start_holder(server: Server, folder: Path, jobs: int = 10) -> subprocess.Popen[bytes]:
     """A worker process whose jobs do not end, once it holds some."""
     (folder / "app.py").write_text(HELD)
     env = {**os.environ, "CHUTE_URL": server.url}
     command = [sys.executable, "-m", "chute", "work", "app:jobs", "--concurrency", "10", "--grace", "0"]
     holder = subprocess.Popen(command, cwd=folder, env=env, stderr=subprocess.DEVNULL)
     client = server.client()
-    assert until(lambda: any(client.hlen(key) >= 10 for key in client.scan_iter("leases:*")))
+    assert until(lambda: any(client.hlen(key) >= jobs for key in client.scan_iter("leases:*")))
     return holder
 
 
@@ -139,3 +139,50 @@ def test_rubbish_among_workers_and_leases_keeps_nobody_from_being_taken_over(eac
     assert admin.stats(connection.endpoint(each_server.url), "jobs").workers == 0
     assert client.hkeys(KEYS.workers) == [b"\xff"]
     client.delete(KEYS.workers)
+
+
+def test_what_was_held_by_the_dead_is_charged_and_the_third_death_is_the_last(each_server: Server, tmp_path: Path) -> None:
+    client = each_server.client()
+    client.lpush(KEYS.queue, '{"job_id":"young","number":1}', '{"job_id":"old","number":2,"@deaths":2}')
+    holder = start_holder(each_server, tmp_path, jobs=1)  # a suspect is held alone
+    holder.kill()
+    holder.wait()
+    queue, runs = counting(each_server.url)
+
+    async def main() -> None:
+        async with working(queue):
+            await soon(lambda: runs[1] == 1 and client.xlen(KEYS.dead) == 1)
+            await soon(lambda: at_rest(each_server))
+
+    asyncio.run(main())
+    assert runs == {1: 1}
+    ((_, letter),) = client.xrange(KEYS.dead)
+    assert (letter[b"reason"], letter[b"job_id"], letter[b"deaths"]) == (b"poison", b"old", b"3")
+    assert client.hmget("result:old", "status", "@reason") == [b"failed", b"poison"]
+
+
+def test_a_job_with_a_death_behind_it_runs_alone(each_server: Server) -> None:
+    client = each_server.client()
+    queue, tasks = holding(each_server.url)
+    jobs = ['{"job_id":"j%d","number":%d%s}' % (n, n, ',"@deaths":1' if n in (3, 4) else "") for n in range(8)]
+
+    async def main() -> None:
+        async with working(queue) as engine:
+            client.lpush(KEYS.queue, *jobs[:3])
+            await soon(lambda: len(engine.slots.running) == 3)
+            client.lpush(KEYS.queue, *jobs[3:])
+            await soon(lambda: engine.slots.suspect is not None)
+            await asyncio.sleep(0.5)
+            assert tasks.order == [0, 1, 2]
+            tasks.holds_from = 3
+            tasks.go.set()
+            tasks.go = asyncio.Event()
+            await soon(lambda: len(tasks.order) == 4)
+            await asyncio.sleep(0.5)
+            assert [held.job_id for held in engine.slots.running] == ["j3"]
+            tasks.go.set()
+            await soon(lambda: engine.totals["completed"] == 8)
+
+    asyncio.run(main())
+    assert sorted(tasks.order) == list(range(8))
+    assert at_rest(each_server)

@@ -6,10 +6,10 @@ import time
 import pytest
 
 import chute
+from chute.holdings import DEAD_AGE_MS, DEAD_LENGTH
 from chute.keys import keys_of
-from chute.store import DEAD_AGE_MS, DEAD_LENGTH
+from chute.worker.care import Caretaker
 from chute.worker.engine import Engine
-from chute.worker.tend import Tender
 from servers import Server
 from worker.running import until, working
 
@@ -100,8 +100,8 @@ def test_dead_letters_are_bounded_by_number_and_by_age(server: Server, caplog: p
 
     async def main() -> None:
         async with working(chute.Queue("jobs", url=server.url)) as engine:
-            await until(lambda: engine.claims.ahead != 0)
-            Tender(engine).trim()
+            await until(lambda: engine.line.up)
+            await Caretaker(engine.line, ["jobs"], engine.timing, set).trim()
             await until(lambda: client.xlen(KEYS.dead) == DEAD_LENGTH)
             client.xadd(KEYS.queue.replace("queue:", "unrelated:"), {"a": "b"})
             client.delete(KEYS.queue.replace("queue:", "unrelated:"))

@@ -6,8 +6,9 @@ take turns, `lane` is a queue as one worker sees it, `slots` what it holds, `ten
 
 import asyncio
 import logging
+import os
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from contextlib import AsyncExitStack
 from types import TracebackType
 from typing import Any, Self
@@ -17,9 +18,15 @@ from chute.connection import Endpoint, refused
 from chute.errors import ServerUnavailable
 from chute.queue import Queue
 from chute.worker import clock
-from chute.worker.engine import Engine, Timing
+from chute.worker.board import shared
+from chute.worker.care import Caretaker
+from chute.worker.clock import Timing
+from chute.worker.engine import Engine
+from chute.worker.guard import Guard
+from chute.worker.helper import Helper
 from chute.worker.leave import leave
 from chute.worker.tend import Tender
+from chute.worker.wire import Server
 
 log = logging.getLogger("chute.worker")
 MAX_QUEUES = 16
@@ -50,6 +57,8 @@ class Worker:
         """Seconds that running jobs get at the end."""
         self.weights: list[int | None] = [1] * len(queues)
         """How often each queue is claimed from while all hold more; None: before all that have a number, in this order."""
+        self.guard: Guard | None = None
+        """Given by a supervisor to a worker of its own: it beats for this one and looks after the queues."""
         self.observer: Callable[[Engine], None] | None = None
         """Called about twice a second while the worker runs."""
         self.leaving: Callable[[], None] | None = None
@@ -114,12 +123,44 @@ class Worker:
         await _reach(servers.pop())
         await self._open_resources()
         timing = Timing(settings.beat_every(), settings.dead_after())
-        engine = Engine(list(zip(self.queues, self.weights, strict=True)), self.concurrency, self.threads, timing)
+        guard = self.guard or self._own_guard(timing)
+        engine = Engine(list(zip(self.queues, self.weights, strict=True)), self.concurrency, self.threads, timing, guard)
         engine.burst = burst
         engine.line.open()
-        self.engine, self._tender = engine, Tender(engine, self.observer)
+        self.engine = engine
+        self._tender = Tender(engine, self.observer, [] if self.guard else self._own_care(engine))
         self._tender.start()
         engine.poke()
+
+    def _own_guard(self, timing: Timing) -> Guard:
+        """Without a supervisor: a helper process beats for this worker, from its first beat on; nobody is judged dead before that."""
+        board, fd = shared(self.concurrency)
+        guard = Guard(board)
+        where = self.queues[0].endpoint.address
+        guard.say(Server(where.url, where.how))
+        self._opened.callback(os.close, fd)
+
+        def start() -> None:
+            try:
+                helper = Helper(fd, self.concurrency)
+            except OSError as error:
+                log.warning(
+                    "no process can be started to beat for this worker (%s): a handler that blocks the event loop may look dead", error
+                )
+                return
+            self._opened.callback(helper.stop)
+            guard.connect(helper.socket)
+
+        self._opened.callback(asyncio.get_running_loop().call_later(timing.beat, start).cancel)
+        return guard
+
+    def _own_care(self, engine: Engine) -> list[Coroutine[Any, Any, None]]:
+        """Without a supervisor, this worker looks after its queues itself. What still runs here under an id that others closed stays here."""
+
+        def ours() -> set[str]:
+            return {lane.holdings.worker for lane in engine.lanes} | {held.holdings.worker for held in engine.slots.running}
+
+        return Caretaker(engine.line, [queue.name for queue in self.queues], engine.timing, ours).steps()
 
     async def _open_resources(self) -> None:
         """Opens what the tasks share, in the order of registration; a failure closes what was opened before."""

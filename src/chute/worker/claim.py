@@ -12,8 +12,9 @@ from typing import Any
 import redis
 
 from chute.connection import TIMEOUT
+from chute.holdings import BLOCK, CLAIM_BYTES, Holdings
 from chute.script import Command
-from chute.store import BLOCK, CHUNK, CLAIM_BYTES, Holdings
+from chute.store import CHUNK
 from chute.worker import clock
 from chute.worker.held import Held
 from chute.worker.lane import REFUSAL_PAUSE, Lane

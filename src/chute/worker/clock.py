@@ -29,3 +29,15 @@ async def every(interval: float, step: Callable[[], Awaitable[None] | None], jit
                 await waiting
         except Exception:
             log.exception("a periodic step failed; it is tried again")
+
+
+class Timing:
+    """The worker's intervals in seconds, all from the two that can be set."""
+
+    def __init__(self, beat: float, dead_after: float) -> None:
+        self.beat = beat
+        self.dead_after = dead_after
+        self.trust = dead_after / 2
+        """Without a sign from the server for longer, nothing new is started: others may be about to take over."""
+        self.validity = min(dead_after, 10.0)
+        """A claim is void at the server this long after it was sent."""

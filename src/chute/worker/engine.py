@@ -9,9 +9,10 @@ import asyncio
 import logging
 from collections import Counter
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
-from chute import store
+from chute import holdings, store
 from chute.envelope import Refused
 from chute.line import Line
 from chute.outcome import Outcome, Released
@@ -19,8 +20,10 @@ from chute.queue import Queue
 from chute.script import LOAD
 from chute.worker import clock, execute, finish
 from chute.worker.claim import Claims
+from chute.worker.clock import Timing
 from chute.worker.execute import Desk, Executor, Opened
 from chute.worker.finish import Finisher
+from chute.worker.guard import Guard
 from chute.worker.held import Held
 from chute.worker.lane import Lane
 from chute.worker.slots import Slots
@@ -34,11 +37,14 @@ BREAK_OFF = 0.5
 class Engine:
     """Everything that one worker holds, and the turn that moves it."""
 
-    def __init__(self, queues: list[tuple[Queue, int | None]], concurrency: int, threads: int, timing: "Timing") -> None:
+    def __init__(self, queues: list[tuple[Queue, int | None]], concurrency: int, threads: int, timing: Timing, guard: Guard) -> None:
         self.loop = asyncio.get_running_loop()
         self.timing = timing
         self.line = Line(queues[0][0].endpoint, self._line_changed)
-        self.lanes = [Lane(queue, weight, self.line.send, self.poke) for queue, weight in queues]
+        self.guard = guard
+        self.lanes = [
+            Lane(queue, weight, self.line.send, self.poke, partial(guard.introduce, n)) for n, (queue, weight) in enumerate(queues)
+        ]
         self.desks = {lane: Desk(lane.queue) for lane in self.lanes}
         if all(desk.all_threaded for desk in self.desks.values()):
             concurrency = min(concurrency, threads)  # a job that waits for a thread here would start elsewhere
@@ -95,7 +101,7 @@ class Engine:
         """Ends the waits: a worker that is full or stopping keeps none open."""
         clients = [lane.client for lane in self.lanes if lane.waiting and lane.client is not None]
         if clients:
-            self.line.send([store.unblock(client) for client in clients], self.poke)
+            self.line.send([holdings.unblock(client) for client in clients], self.poke)
 
     def _turn(self) -> None:
         self._poked = False
@@ -119,11 +125,13 @@ class Engine:
         """A queue where this worker is unknown or was judged dead: what has not started goes back, and a new id is registered."""
         for lane in self.lanes:
             if not lane.live and self.line.up and not self.stopping and now >= lane.pause_until:
-                self.give_back([held for held in [*self.slots.ready, *self.slots.parked] if held.lane is lane])
+                self.give_back([held for held in self.slots.unstarted if held.lane is lane])
                 lane.register()
 
     def _start(self, now: float) -> None:
         slots, trusted = self.slots, now - self.timing.trust
+        if slots.suspect and not slots.running and not self.stopping and slots.suspect.lane.proof > trusted:
+            self._run(slots.suspect, now)
         while slots.parked and not slots.full and self.executor.thread_free and slots.parked[0].lane.proof > trusted:
             self._run(slots.parked.popleft(), now)
         while slots.ready and not slots.full and not self.stopping and slots.ready[0].lane.proof > trusted:
@@ -140,13 +148,19 @@ class Engine:
             log.exception("job in queue %s cannot be opened", held.lane.name)
             self._done(held, execute.refuse(held, Refused("bad_arguments", execute.describe(error), held.job_id, held.task)))
             return
-        if opened.task.threaded and not self.executor.thread_free:
+        no_thread = opened.task.threaded and not self.executor.thread_free
+        if held.deaths:
+            self.slots.suspect = held
+            if self.slots.running or no_thread:
+                return
+        elif no_thread:
             self.slots.parked.append(held)
             return
         held.since, held.threaded = now, opened.task.threaded
         timeout = opened.task.policy.timeout
         held.deadline = None if timeout is None else now + timeout
         self.slots.running.add(held)
+        held.slot = self.guard.board.start(held.holdings.number, held.lease, held.deadline)
         if opened.task.threaded:
             self.executor.give_thread(opened)
         held.runner = self.loop.create_task(self._execute(held, opened))
@@ -154,10 +168,13 @@ class Engine:
     async def _execute(self, held: Held, opened: Opened) -> None:
         result = await self.executor.run(held, opened)
         self.slots.running.discard(held)
+        self.guard.board.end(held.slot)
         self._done(held, result)
 
     def _done(self, held: Held, result: Outcome) -> None:
         self.slots.done += 1
+        if held is self.slots.suspect:
+            self.slots.suspect = None
         held.lane.drained = False
         held.lane.totals[result.kind] += 1
         self.finisher.add(held, result)
@@ -166,8 +183,8 @@ class Engine:
     def _give_back_in_time(self) -> None:
         """What a stopping worker, or a full one that another queue's wait filled, will not start."""
         slots = self.slots
-        if self.stopping and slots.unstarted:
-            self.give_back([*slots.ready, *slots.parked])
+        if self.stopping and (unstarted := slots.unstarted):
+            self.give_back(unstarted)
         elif slots.full and len(self.lanes) > 1 and (waited := [held for held in slots.ready if held.waited]):
             self.give_back(waited)
 
@@ -263,15 +280,3 @@ class Engine:
 
 def _by_lease(held: Held) -> int:
     return held.lease
-
-
-class Timing:
-    """The worker's intervals in seconds, all from the two that can be set."""
-
-    def __init__(self, beat: float, dead_after: float) -> None:
-        self.beat = beat
-        self.dead_after = dead_after
-        self.trust = dead_after / 2
-        """Without a sign from the server for longer, nothing new is started: others may be about to take over."""
-        self.validity = min(dead_after, 10.0)
-        """A claim is void at the server this long after it was sent."""

@@ -175,7 +175,7 @@ def _contained(opened: Opened) -> tuple[Any, BaseException | None]:
 
 def refuse(held: Held, refused: Refused) -> Outcome:
     """The outcome of an entry that is no job for this queue."""
-    held.job_id, held.task, held.result_ttl = refused.job_id, outcome.cut(refused.task, 256), policy.Policy().result_ttl
+    held.job_id, held.task, held.result_ttl = refused.job_id, outcome.cut(refused.task, 256), policy.DEFAULT_TTL
     text = outcome.cut(str(refused), outcome.MAX_ERROR)
     who, queue = f"job {held.job_id}" if held.job_id else "an entry", held.lane.name
     log.warning("%s of queue %s was refused (%s): %s. Kept: chute dead list %s", who, queue, refused.reason, _brief(text), queue)

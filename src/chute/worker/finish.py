@@ -12,9 +12,10 @@ import msgspec
 import redis
 
 from chute import outcome
+from chute.holdings import Holdings
 from chute.outcome import Again, Completed, Failed, Outcome, Refused, Released, cut
 from chute.script import Command
-from chute.store import CHUNK, Holdings
+from chute.store import CHUNK
 from chute.worker.held import Held
 
 log = logging.getLogger("chute.worker")
@@ -138,7 +139,7 @@ def _completed(held: Held, result: Completed) -> Record:
         return Record(held, "", _pack(("drop", held.lease)))
     head = ("result", held.lease, held.result_ttl, "status", "completed", "completed_at", outcome.now())
     more = ("@result_error", cut(result.error, outcome.MAX_ERROR)) if result.error else ()
-    return Record(held, held.job_id, _pack((*head, *result.fields, *more, "@queue", held.lane.name, "@tag", str(held.tag))))
+    return Record(held, held.job_id, _pack((*head, *result.fields, *more, "@queue", held.holdings.name, "@tag", str(held.tag))))
 
 
 def _ended(held: Held, kind: str, letter: tuple[str, ...], reason: str, error: str, traceback: str) -> Record:
@@ -156,4 +157,4 @@ def _letter(held: Held, reason: str, error: str) -> tuple[str, ...]:
 
 
 def _whose(held: Held) -> tuple[str, ...]:
-    return ("@queue", held.lane.name, "@tag", str(held.tag))
+    return ("@queue", held.holdings.name, "@tag", str(held.tag))

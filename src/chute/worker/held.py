@@ -3,7 +3,7 @@
 import asyncio
 from typing import TYPE_CHECKING
 
-from chute.store import Holdings
+from chute.holdings import Holdings
 
 if TYPE_CHECKING:
     from chute.worker.lane import Lane
@@ -25,6 +25,8 @@ class Held:
     runner: asyncio.Task[None] | None = None
     deadline: float | None = None
     threaded = False
+    slot = -1
+    """Where the board has it, while it runs."""
     overdue = False
     """It ran past its deadline."""
     broken_off = False

@@ -12,10 +12,10 @@ from typing import Any
 
 import redis
 
+from chute.holdings import Holdings
 from chute.line import Line
 from chute.queue import Queue
 from chute.script import LOAD
-from chute.store import Holdings
 from chute.worker import clock
 
 log = logging.getLogger("chute.worker")
@@ -27,7 +27,14 @@ DEAF_AGAIN = 1.0
 class Lane:
     """A queue that is worked."""
 
-    def __init__(self, queue: Queue, weight: int | None, send: Callable[..., None], changed: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        queue: Queue,
+        weight: int | None,
+        send: Callable[..., None],
+        changed: Callable[[], None],
+        introduce: Callable[[str, str], int],
+    ) -> None:
         self.queue = queue
         self.weight = weight
         """Its share of the jobs that are claimed while all queues hold more; None: before all that have one."""
@@ -39,7 +46,7 @@ class Lane:
         self.totals: Counter[str] = Counter()
         """Outcomes by kind since the start, and of these what the server's counters have."""
         self.counted: Counter[str] = Counter()
-        self._send, self._changed = send, changed
+        self._send, self._changed, self._introduce = send, changed, introduce
         self.line = Line(queue.endpoint, self._line_changed)
         """The wait's own connection."""
         self.client: int | None = None
@@ -74,6 +81,7 @@ class Lane:
         if self.registering or self.live:
             return
         self.boot()
+        self.holdings.number = self._introduce(self.name, self.holdings.worker)
         self.registering = True
         holdings, sent = self.holdings, clock.now()
 

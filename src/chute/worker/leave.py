@@ -2,13 +2,16 @@
 
 import asyncio
 import logging
+from functools import partial
 from typing import Any
 
 from chute.script import Command
 from chute.worker.engine import Engine
 from chute.worker.lane import Lane
+from chute.worker.reclaim import answer, take_over
 
 log = logging.getLogger("chute.worker")
+ASK_AGAIN = 0.1
 PATIENCE = 10.0
 """Seconds that a leaving worker waits for a server that does not answer. What it held is then taken over by others."""
 
@@ -26,21 +29,21 @@ async def leave(engine: Engine) -> int:
 async def _close(engine: Engine, lane: Lane) -> int:
     """Once an identity is closed it can claim nothing more, so what its hash holds then is all there is, lost claims included."""
     lane.live = False
+    ask = partial(_answer, engine)
     given_back = 0
     for holdings in (*lane.former, lane.holdings):
-        await _answer(engine, holdings.close)
-        while leases := await _answer(engine, holdings.bodies):
-            given_back += await _answer(engine, holdings.reclaim(leases))
-        await _answer(engine, holdings.reclaim({}))
+        await ask(holdings.close)
+        given_back += await take_over(ask, holdings, _uncharged)
     return given_back
+
+
+def _uncharged(_: bytes, body: bytes) -> bytes:
+    return body
 
 
 async def _answer(engine: Engine, command: Command) -> Any:
     """The answer, asked for until there is one that is no error."""
     while True:
-        replies = await engine.line.ask([command])
-        if replies and not isinstance(replies[0], Exception):
-            return replies[0]
-        if replies:
-            engine.load()
-        await asyncio.sleep(0.1)
+        if (reply := await answer(engine.line, command)) is not None:
+            return reply
+        await asyncio.sleep(ASK_AGAIN)

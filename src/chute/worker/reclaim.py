@@ -1,75 +1,152 @@
-"""The leases of a dead worker -> queued. Death is lack of progress: a beat that did not change for `dead_after` of our own time.
+"""The leases of a dead worker -> queued, or a dead letter. Death is lack of progress: a beat that did not change for `dead_after` of our own time.
 
 Time counts only while our own looks succeed without a gap: whoever was suspended or cut off judges nobody by what it missed. A worker is closed
 by a compare on its beat, so one that lives after all is never closed by a late judge. What it held goes back to the front in its old order.
 """
 
 import logging
-from typing import Any
+from collections.abc import Awaitable, Callable, Set
+from typing import Any, TypeAlias, cast
 
-from chute import store
-from chute.store import Holdings
-from chute.worker import clock
-from chute.worker.engine import Engine
-from chute.worker.lane import Lane
+import redis
+
+from chute import envelope, policy
+from chute.holdings import Holdings, workers_of
+from chute.line import Line
+from chute.outcome import Outcome
+from chute.script import LOAD, Command
+from chute.store import worker_ids
+from chute.worker import charge, clock, finish
+from chute.worker.clock import Timing
+from chute.worker.held import Held
 
 log = logging.getLogger("chute.worker")
 DEAD = b"dead"
 GAP = 3
 """Looks that may be missing before what was seen counts for nothing."""
+PAGE = 32
+"""Jobs that are taken in hand at once: each may have a megabyte."""
+
+Ask: TypeAlias = Callable[[Command], Awaitable[Any]]
+"""One command -> its answer, or None when it was lost or refused."""
+Fate: TypeAlias = Callable[[bytes, bytes], bytes | Outcome]
+"""(lease, body) -> the bytes that go back to the front, or how the job ends."""
 
 
 class Judge:
-    """Watches the other workers of each queue."""
+    """Watches the other workers of each queue. `ours` are the ids of workers that somebody else looks after."""
 
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
+    def __init__(self, line: Line, queues: list[str], timing: Timing, ours: Callable[[], Set[str]]) -> None:
+        self._line, self._queues, self._timing, self._ours = line, queues, timing, ours
         self._seen: dict[tuple[str, str], tuple[bytes, float]] = {}
         """(queue, worker) -> its beat, and since when it is that."""
         self._looked = 0.0
 
     async def look(self) -> None:
         """Looks at every worker once, and takes over from those that are dead."""
-        engine, now = self._engine, clock.now()
-        if now - self._looked > GAP * engine.timing.beat:
+        now = clock.now()
+        if now - self._looked > GAP * self._timing.beat:
             self._seen.clear()
         there: set[tuple[str, str]] = set()
-        for lane in engine.lanes:
-            replies = await engine.line.ask([lane.holdings.workers])
+        for queue in self._queues:
+            replies = await self._line.ask([workers_of(queue)])
             if not replies or not isinstance(replies[0], dict):
                 return
-            ours = {lane.holdings.worker, *[held.holdings.worker for held in engine.slots.running]}
-            for worker in store.worker_ids(replies[0]):
-                if worker not in ours:  # what still runs here under a former id is not given back
-                    there.add((lane.name, worker))
-                    await self._judge(lane, worker, replies[0][worker.encode()])
+            ours = self._ours()
+            for worker in worker_ids(replies[0]):
+                if worker not in ours:
+                    there.add((queue, worker))
+                    await self._judge(queue, worker, replies[0][worker.encode()])
         for gone in self._seen.keys() - there:
             del self._seen[gone]
         self._looked = clock.now()
 
-    async def _judge(self, lane: Lane, worker: str, beat: bytes) -> None:
+    async def _judge(self, queue: str, worker: str, beat: bytes) -> None:
         now = clock.now()
-        last, since = self._seen.get((lane.name, worker), (b"", now))
+        last, since = self._seen.get((queue, worker), (b"", now))
         if beat not in (DEAD, last):
-            self._seen[lane.name, worker] = (beat, now)
-        elif beat == DEAD or now - since > self._engine.timing.dead_after:
-            await self._take_over(lane, Holdings(lane.name, worker), beat)
+            self._seen[queue, worker] = (beat, now)
+        elif beat == DEAD or now - since > self._timing.dead_after:
+            theirs = Holdings(queue, worker)
+            if await self._answer(theirs.closing(beat)) == 1:
+                count = await take_over(self._answer, theirs, all_started)
+                log.warning(
+                    "queue %s: worker %s made no progress and was closed; %d jobs that it held went back", queue, theirs.worker[:8], count
+                )
 
-    async def _take_over(self, lane: Lane, theirs: Holdings, beat: bytes) -> None:
-        closed = await self._answer(theirs.closing(beat))
-        if closed != 1:
-            return
-        count = 0
-        while leases := await self._answer(theirs.bodies):
-            given_back = await self._answer(theirs.reclaim(leases))
-            if not isinstance(given_back, int):
-                return
+    async def _answer(self, command: Command) -> Any:
+        return await answer(self._line, command)
+
+
+async def answer(line: Line, command: Command) -> Any:
+    """The answer to one command, None when it was lost or refused. A server that does not know the scripts is told them."""
+    replies = await line.ask([command])
+    if replies and isinstance(replies[0], redis.exceptions.NoScriptError):
+        replies = await line.ask([*LOAD, command])
+    return None if not replies or isinstance(replies[-1], Exception) else replies[-1]
+
+
+def all_started(_: bytes, body: bytes) -> bytes | Outcome:
+    """The fate of a job of which it is unknown whether it had started."""
+    return charge.charged(body)
+
+
+async def take_over(ask: Ask, theirs: Holdings, fate: Fate) -> int:
+    """Empties the hash of a closed worker, the youngest first, so that the oldest ends at the very front; how many jobs that were.
+
+    Stops where the server does not answer: what is left is found by the next who looks.
+    """
+    count = 0
+    while leases := await ask(theirs.held):
+        for page in _pages(sorted(leases, key=_number, reverse=True)):
+            bodies = await ask(theirs.peek(page))
+            if bodies is None:
+                return count
+            given_back = await _hand_out(
+                ask, theirs, [(lease, body) for lease, body in zip(page, bodies, strict=True) if body is not None], fate
+            )
+            if given_back is None:
+                return count
             count += given_back
-        await self._answer(theirs.reclaim({}))
-        log.warning(
-            "queue %s: worker %s made no progress and was closed; %d jobs that it held went back", lane.name, theirs.worker[:8], count
-        )
+    await ask(theirs.reclaim(()))
+    return count
 
-    async def _answer(self, command: Any) -> Any:
-        replies = await self._engine.line.ask([command])
-        return None if not replies or isinstance(replies[0], Exception) else replies[0]
+
+async def _hand_out(ask: Ask, theirs: Holdings, jobs: list[tuple[bytes, bytes]], fate: Fate) -> int | None:
+    """Each job to its fate; how many there were, None when the server did not answer."""
+    fates = [(lease, body, fate(lease, body)) for lease, body in jobs]
+    for lease, body, end in fates:
+        if not isinstance(end, bytes) and not await _end(ask, theirs, lease, body, end):
+            return None
+    back = [(lease, end) for lease, _, end in fates if isinstance(end, bytes)]
+    if back and not isinstance(await ask(theirs.reclaim(back)), int):
+        return None
+    return len(fates)
+
+
+async def _end(ask: Ask, theirs: Holdings, lease: bytes, body: bytes, end: Outcome) -> bool:
+    """Stores how a job ended; whether the server took it."""
+    adopted = await ask(theirs.adopt([lease]))  # for its tag: the result is newer than what the dead one may have written
+    if adopted is None:
+        return False
+    record = finish.record(_left(theirs, _number(lease), adopted[0], body), end)
+    return bool(await ask(theirs.finish([(record.job_id, record.packed)])) in (b"1", b"0"))
+
+
+def _left(holdings: Holdings, lease: int, tag: int, body: bytes) -> Held:
+    """A job that a dead worker left behind, with one death more. It has no lane: nobody here works it."""
+    held = Held(cast(Any, None), holdings, lease, tag, body, 0.0)
+    job = envelope.check(body)
+    held.job_id, held.task = job.get("job_id", ""), job.get("@task", "")
+    held.attempt, held.deaths = job.get("@attempt", 0) + 1, job.get("@deaths", 0) + 1
+    held.result_ttl = job.get("@result_ttl", policy.DEFAULT_TTL)
+    return held
+
+
+def _number(lease: bytes) -> int:
+    """For the order; a field that is no number of ours goes back too, behind all others."""
+    return int(lease) if lease.isdigit() else 0
+
+
+def _pages(leases: list[bytes]) -> list[list[bytes]]:
+    return [leases[i : i + PAGE] for i in range(0, len(leases), PAGE)]

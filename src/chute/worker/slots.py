@@ -15,6 +15,8 @@ class Slots:
         self.ready: deque[Held] = deque()
         self.parked: deque[Held] = deque()
         """Jobs for a thread while no thread is free."""
+        self.suspect: Held | None = None
+        """A job whose process died before, waiting until nothing runs or running: while it is here nothing else starts, and nothing is claimed."""
         self.running: set[Held] = set()
         self.asked = 0
         self.prefetch = 0
@@ -27,28 +29,29 @@ class Slots:
 
     @property
     def full(self) -> bool:
-        """Whether every slot runs a job."""
-        return len(self.running) >= self.concurrency
+        """Whether nothing more may start."""
+        return self.suspect is not None or len(self.running) >= self.concurrency
 
     @property
     def free(self) -> int:
         """Slots that nothing in hand will fill."""
-        return self.concurrency - len(self.running) - len(self.ready) - len(self.parked) - self.asked
+        return 0 if self.suspect else self.concurrency - len(self.running) - len(self.ready) - len(self.parked) - self.asked
 
     @property
     def room(self) -> int:
-        """How many more jobs may be claimed. None while a job waits for a thread: what is claimed behind it would only wait too."""
-        return 0 if self.parked else self.free + self.prefetch
+        """How many more jobs may be claimed. None while a job waits for a thread or must be alone: what is claimed behind it would only wait too."""
+        return 0 if self.parked or self.suspect else self.free + self.prefetch
 
     @property
-    def unstarted(self) -> int:
+    def unstarted(self) -> list[Held]:
         """Jobs in hand that have not started."""
-        return len(self.ready) + len(self.parked)
+        lone = [self.suspect] if self.suspect and self.suspect not in self.running else []
+        return [*lone, *self.ready, *self.parked]
 
     @property
     def empty(self) -> bool:
         """Whether nothing is in hand."""
-        return not (self.ready or self.parked or self.running)
+        return not (self.ready or self.parked or self.running or self.suspect)
 
     def adapt(self, ran: int) -> None:
         """After a round trip in which `ran` jobs ran: hold twice that, and let go slowly. So it grows with the round trip by itself."""
@@ -57,5 +60,7 @@ class Slots:
     def take_back(self, jobs: list[Held]) -> None:
         """These are no longer in hand."""
         gone = set(jobs)
+        if self.suspect in gone:
+            self.suspect = None
         self.ready = deque(job for job in self.ready if job not in gone)
         self.parked = deque(job for job in self.parked if job not in gone)

@@ -1,39 +1,35 @@
-"""What goes on beside the work, by the clock: beats and the search for lost claims, due jobs, deadlines, counters, the bounds of dead letters.
+"""What goes on beside the work, by the clock: beats and the search for lost claims, deadlines, counters, the ticks on the board.
 
 Everything here is a short step that is repeated; nothing waits for an answer before it goes on.
 """
 
 import asyncio
 import logging
-from collections.abc import Callable
-from functools import partial
+from collections.abc import Callable, Coroutine
 from typing import Any
 
 import redis
 
 from chute.store import CHUNK
 from chute.worker import clock
+from chute.worker.board import KINDS
 from chute.worker.engine import Engine
 from chute.worker.held import Held
 from chute.worker.lane import Lane, Uncertain
-from chute.worker.reclaim import Judge
 
 log = logging.getLogger("chute.worker")
 SWEEP = 0.05
 RELEASE_AFTER = 0.2
 """Seconds that a job may lie in hand unstarted while others could run it."""
-LONGEST_PROMOTE_PAUSE = 0.25
 COUNT_EVERY = 1.0
 OBSERVE_EVERY = 0.5
-TRIM_EVERY = 60.0
 
 
 class Tender:
-    """The timers of one worker."""
+    """The timers of one worker. `more`: steps that run as long."""
 
-    def __init__(self, engine: Engine, observer: Callable[[Engine], None] | None = None) -> None:
-        self._engine = engine
-        self._observer = observer
+    def __init__(self, engine: Engine, observer: Callable[[Engine], None] | None, more: list[Coroutine[Any, Any, None]]) -> None:
+        self._engine, self._observer, self._more = engine, observer, more
         self._tasks: list[asyncio.Task[None]] = []
 
     def start(self) -> None:
@@ -43,17 +39,16 @@ class Tender:
             clock.every(SWEEP, self.sweep),
             clock.every(timing.beat, self.beat),
             clock.every(COUNT_EVERY, self.count),
-            clock.every(TRIM_EVERY, self.trim),
-            clock.every(timing.beat, Judge(self._engine).look),
             clock.every(OBSERVE_EVERY, self.observe),
-            *[self._promote(lane) for lane in self._engine.lanes],
+            *self._more,
         ]
         self._tasks = [asyncio.create_task(step, name="chute timer") for step in steps]
-
         self.observe()
 
     def observe(self) -> None:
-        """Lets the observer look."""
+        """Writes the totals on the board, and lets the observer look."""
+        totals = self._engine.totals
+        self._engine.guard.board.count(totals[kind] for kind in KINDS)
         if self._observer:
             self._observer(self._engine)
 
@@ -65,9 +60,13 @@ class Tender:
     def sweep(self) -> None:
         """One scan for everything that is late: answers, deadlines, jobs in hand, the waits of a full or stopping worker."""
         engine, now = self._engine, clock.now()
+        board = engine.guard.board
+        board.tick = now
         engine.line.check()
-        for lane in engine.lanes:
+        for number, lane in enumerate(engine.lanes):
             lane.line.check()
+            if lane.live:
+                lane.alive_at(min(now, board.proof(number)))
         for held in [held for held in engine.slots.running if held.deadline is not None and held.deadline < now and not held.overdue]:
             self._overdue(held)
         if engine.stopping or engine.full_since is not None:
@@ -94,30 +93,6 @@ class Tender:
                 minute = int((clock.now() + engine.claims.ahead) // 60)
                 engine.line.send(lane.holdings.count(minute, new), lambda _: None)
                 lane.counted += new
-
-    def trim(self) -> None:
-        """Keeps the dead letters within their bounds, and says what that cost."""
-        engine = self._engine
-        for lane in engine.lanes:
-            if engine.line.up and engine.claims.ahead:
-                now_ms = int((clock.now() + engine.claims.ahead) * 1000)
-                engine.line.send(lane.holdings.trim(now_ms), partial(_trimmed, lane))
-
-    async def _promote(self, lane: Lane) -> None:
-        """Moves due jobs into the queue, at the sooner of the next one's time and a quarter of a second."""
-        pause = 0.0
-        while True:
-            await asyncio.sleep(pause)
-            replies = await self._engine.line.ask([lane.holdings.promote])
-            pause = LONGEST_PROMOTE_PAUSE
-            if replies and isinstance(replies[0], list):
-                moved, left_ms = replies[0]
-                if left_ms >= 0:
-                    pause = min(LONGEST_PROMOTE_PAUSE, left_ms / 1000)
-                if moved:
-                    self._engine.poke()
-            elif replies and isinstance(replies[0], redis.exceptions.NoScriptError):
-                self._engine.load()
 
     def _overdue(self, held: Held) -> None:
         held.overdue = True
@@ -174,9 +149,3 @@ class Tender:
 
 def _doubt(lane: Lane, lease: int) -> Uncertain | None:
     return lane.uncertain.get((lease - 1) // 1000)
-
-
-def _trimmed(lane: Lane, replies: list[Any] | None) -> None:
-    dropped = sum(reply for reply in replies or () if isinstance(reply, int))
-    if dropped:
-        log.warning("queue %s: %d dead letters were dropped (at most 10,000, and 90 days)", lane.name, dropped)

@@ -1,0 +1,104 @@
+"""The only door to the server, for workers: their commands on one queue as values. Sends nothing; `line` does, several in one write.
+
+`Holdings` has those of one worker under its id of this boot; the functions are for whoever looks after a queue.
+"""
+
+from collections.abc import Iterable, Mapping
+
+from chute import keys, script
+from chute.keys import keys_of
+from chute.script import Command
+from chute.store import CHUNK
+
+BLOCK = 2
+"""Seconds that an idle worker's wait lasts. Short, so that a dead connection is noticed; a push ends it at once."""
+CLAIM_BYTES = 8 << 20
+COUNTS_TTL = 8 * 3600
+DEAD_LENGTH, DEAD_AGE_MS = 10_000, 90 * 86_400_000
+
+
+class Holdings:
+    """The commands of one worker (by its id of this boot) on one queue."""
+
+    def __init__(self, name: str, worker: str) -> None:
+        on = keys_of(name)
+        self.name = name
+        self.worker = worker
+        self.number = 0
+        """Its number on the worker's board."""
+        self.leases = on.leases(worker)
+        self._on = on
+        self._claim = script.CLAIM.on(first=on.first, queue=on.queue, leases=self.leases, workers=on.workers, tags=on.tags)
+        self._finish = script.FINISH.on(
+            leases=self.leases, queue=on.queue, scheduled=on.scheduled, dead=on.dead, refused=on.refused, tags=on.tags
+        )
+        self._adopt = script.ADOPT.on(leases=self.leases, tags=on.tags)
+        self.note: Command = ("SADD", keys.QUEUES, name)
+        self.register: Command = script.REGISTER.on(workers=on.workers)(worker=worker)
+        self.beat: Command = beat_of(name, [worker])
+        self._close = script.CLOSE.on(workers=on.workers)
+        self.close: Command = self._close(worker=worker, seen="")
+        self._reclaim = script.RECLAIM.on(queue=on.queue, leases=self.leases, workers=on.workers)
+        self.length: Command = ("LLEN", on.queue)
+        self.wait: Command = ("BLMOVE", on.queue, on.first, "RIGHT", "LEFT", BLOCK)
+        self.held: Command = ("HKEYS", self.leases)
+        self.who: Command = ("CLIENT", "ID")
+
+    def claim(self, call: int, want: int, deadline: int | str) -> Command:
+        """Up to `want` jobs under the leases of call number `call`; nothing once the server's clock (ms) is past `deadline`."""
+        return self._claim(worker=self.worker, call=call, want=want, bytes=CLAIM_BYTES, deadline=deadline)
+
+    def adopt(self, leases: Iterable[int | bytes]) -> Command:
+        """Takes up leases whose claim was not answered."""
+        return self._adopt(*leases)
+
+    def peek(self, leases: Iterable[bytes]) -> Command:
+        """The bodies that are held under leases, nil where there is none."""
+        return ("HMGET", self.leases, *leases)
+
+    def closing(self, seen: bytes) -> Command:
+        """Closes this worker on behalf of a judge who saw its beat stand at `seen`; nothing happens when it has moved."""
+        return self._close(worker=self.worker, seen="" if seen == b"dead" else seen)
+
+    def reclaim(self, jobs: Iterable[tuple[bytes, bytes]]) -> Command:
+        """Gives back leases of a closed worker with the bodies that go back, youngest first, at most CHUNK of them; forgets the worker once it
+        holds nothing."""
+        return self._reclaim(*[part for pair in jobs for part in pair], worker=self.worker)
+
+    def finish(self, records: list[tuple[str, bytes]]) -> Command:
+        """Stores outcomes: (job id whose result is written, or '', packed record) each."""
+        return self._finish.each(
+            [keys.result(job_id) if job_id else self.leases for job_id, _ in records], [record for _, record in records]
+        )
+
+    def count(self, minute: int, counts: Mapping[str, int]) -> list[Command]:
+        """Adds to what was finished in a minute since the epoch."""
+        key = self._on.counts(minute)
+        return [*[("HINCRBY", key, outcome, count) for outcome, count in counts.items()], ("EXPIRE", key, COUNTS_TTL)]
+
+
+def beat_of(queue: str, workers: list[str]) -> Command:
+    """Raises the beats of several workers of a queue; answers those that are fenced."""
+    return script.BEAT.on(workers=keys_of(queue).workers)(*workers)
+
+
+def promote(queue: str) -> Command:
+    """Moves what is due into the queue; answers how many jobs, and the ms until the next one is due or -1."""
+    on = keys_of(queue)
+    return script.PROMOTE.on(scheduled=on.scheduled, queue=on.queue)(want=CHUNK)
+
+
+def workers_of(queue: str) -> Command:
+    """The workers of a queue with their beats."""
+    return ("HGETALL", keys_of(queue).workers)
+
+
+def trim(queue: str, now_ms: int) -> list[Command]:
+    """Bounds the dead letters by number and by age; each answers how many it dropped."""
+    dead = keys_of(queue).dead
+    return [("XTRIM", dead, "MAXLEN", DEAD_LENGTH), ("XTRIM", dead, "MINID", max(0, now_ms - DEAD_AGE_MS))]
+
+
+def unblock(client: int) -> Command:
+    """Ends the blocking wait of another connection."""
+    return ("CLIENT", "UNBLOCK", client)

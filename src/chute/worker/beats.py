@@ -1,0 +1,65 @@
+"""Beats for workers that may be unable to beat themselves: a handler that holds the interpreter or blocks the loop is busy, not dead.
+
+Runs in a process of its own: the supervisor of `chute work`, or the helper of a worker inside a program. Never registers anybody: an identity
+that the server does not know, or that others closed, is forgotten here.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import redis
+
+from chute.holdings import beat_of
+from chute.line import Line
+from chute.script import LOAD
+from chute.worker import clock
+from chute.worker.board import Board
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Who a worker is on one queue: `number` on its board, `lane` = which of its queues."""
+
+    queue: str
+    worker: str
+    number: int
+    lane: int
+    board: Board
+
+
+class Beats:
+    """The identities to beat for."""
+
+    def __init__(self, line: Line) -> None:
+        self._line = line
+        self._alive: dict[str, dict[str, Identity]] = {}
+
+    def add(self, identity: Identity) -> None:
+        """Beats for this one from now on."""
+        self._alive.setdefault(identity.queue, {})[identity.worker] = identity
+
+    def drop(self, identity: Identity) -> None:
+        """No more beats for this one."""
+        self._alive.get(identity.queue, {}).pop(identity.worker, None)
+
+    def beat(self) -> None:
+        """One beat for each."""
+        for queue, alive in self._alive.items():
+            if alive:
+                self._beat(queue, list(alive.values()))
+
+    def _beat(self, queue: str, alive: list[Identity]) -> None:
+        sent = clock.now()
+
+        def answered(replies: list[Any] | None) -> None:
+            if replies and isinstance(replies[0], redis.exceptions.NoScriptError):
+                self._line.send(LOAD, lambda _: None)
+            elif replies and isinstance(replies[0], list):
+                fenced = {worker.decode() for worker in replies[0]}
+                for each in alive:
+                    if each.worker in fenced:
+                        self.drop(each)
+                    else:
+                        each.board.prove(each.lane, sent)
+
+        self._line.send([beat_of(queue, [each.worker for each in alive])], answered)

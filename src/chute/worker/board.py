@@ -1,0 +1,92 @@
+"""Memory that a worker process shares with its supervisor: what it is doing, readable also while it hangs and after it was killed.
+
+    cell 0   when its event loop last came by             (worker)     4 ints    jobs completed, failed, refused, run again
+    1 a lane when the server last answered a beat of it   (supervisor) 1 float
+    n cells  the lease that the slot runs, 0 = none       (worker)     identity << 48 | lease
+    n cells  when that job must have ended, 0 = never     (worker)     1 float
+
+Times are those of `clock.now()`, which all processes of a machine share. A cell is eight bytes and is written whole, so no lock is needed.
+"""
+
+import mmap
+import os
+import tempfile
+from collections.abc import Iterable, Iterator
+
+LANES = 16
+"""The queues of one worker at most."""
+_TICK, _TOTALS, _PROOFS = 0, 1, 5
+_MARKS = _PROOFS + LANES
+KINDS = ("completed", "failed", "refused", "again")
+_LEASE_BITS = 48
+_LEASE = (1 << _LEASE_BITS) - 1
+
+
+class Board:
+    """The shared memory of one worker process with `slots` slots. `fd` is the file to share, or None for a worker without a supervisor."""
+
+    def __init__(self, slots: int, fd: int | None = None) -> None:
+        self._slots = slots
+        size = 8 * (_MARKS + 2 * slots)
+        memory = mmap.mmap(-1, size) if fd is None else mmap.mmap(fd, size)
+        self._ints = memoryview(memory).cast("q")
+        self._floats = memoryview(memory).cast("d")
+        self._free = list(range(slots - 1, -1, -1))
+
+    def start(self, identity: int, lease: int, deadline: float | None) -> int:
+        """Marks a job as started; the slot to give to `end`."""
+        slot = self._free.pop()
+        self._floats[_MARKS + self._slots + slot] = deadline or 0.0
+        self._ints[_MARKS + slot] = identity << _LEASE_BITS | lease
+        return slot
+
+    def end(self, slot: int) -> None:
+        """The job in this slot has ended."""
+        self._ints[_MARKS + slot] = 0
+        self._free.append(slot)
+
+    def started(self) -> Iterator[tuple[int, int, float]]:
+        """(identity, lease, deadline or 0) of each job that has started and not ended."""
+        marks = self._ints[_MARKS : _MARKS + self._slots].tolist()
+        for slot, mark in enumerate(marks):
+            if mark:
+                yield mark >> _LEASE_BITS, mark & _LEASE, self._floats[_MARKS + self._slots + slot]
+
+    @property
+    def tick(self) -> float:
+        """When the event loop last came by; 0 = not yet."""
+        return self._floats[_TICK]
+
+    @tick.setter
+    def tick(self, now: float) -> None:
+        """Notes that it came by."""
+        self._floats[_TICK] = now
+
+    @property
+    def totals(self) -> dict[str, int]:
+        """Outcomes since the start, by kind."""
+        return dict(zip(KINDS, self._ints[_TOTALS : _TOTALS + len(KINDS)].tolist(), strict=True))
+
+    def count(self, totals: Iterable[int]) -> None:
+        """Sets the totals, in the order of KINDS."""
+        for place, total in enumerate(totals, _TOTALS):
+            self._ints[place] = total
+
+    def proof(self, lane: int) -> float:
+        """When the last beat of that lane was sent that the server answered with "you live"."""
+        return self._floats[_PROOFS + lane]
+
+    def prove(self, lane: int, sent: float) -> None:
+        """Notes such an answer."""
+        self._floats[_PROOFS + lane] = sent
+
+
+def shared(slots: int) -> tuple[Board, int]:
+    """A board for another process, and the file descriptor to give to it: memory without a name."""
+    if hasattr(os, "memfd_create"):
+        fd = os.memfd_create("chute", os.MFD_CLOEXEC)
+    else:
+        with tempfile.TemporaryFile() as file:
+            fd = os.dup(file.fileno())
+    os.ftruncate(fd, 8 * (_MARKS + 2 * slots))
+    return Board(slots, fd), fd

@@ -1,0 +1,69 @@
+"""What a queue needs beside claims: due jobs made ready, dead workers' jobs taken over, dead letters kept within bounds.
+
+Every process that works queues does it for them, so none depends on another; the supervisor does it for its workers. Knows no worker's insides.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable, Coroutine, Set
+from functools import partial
+from typing import Any
+
+import redis
+
+from chute.holdings import promote, trim
+from chute.line import Line
+from chute.script import LOAD
+from chute.store import TIME, seconds_of
+from chute.worker import clock
+from chute.worker.clock import Timing
+from chute.worker.reclaim import Judge
+
+log = logging.getLogger("chute.worker")
+LONGEST_PROMOTE_PAUSE = 0.25
+REFUSED_PROMOTE_PAUSE = 2.0
+"""Seconds until a server that refused or did not answer is asked again: it has enough to do."""
+TRIM_EVERY = 60.0
+
+
+class Caretaker:
+    """Looks after queues over one line. `ours` are the ids of workers that need no judge."""
+
+    def __init__(self, line: Line, queues: list[str], timing: Timing, ours: Callable[[], Set[str]]) -> None:
+        self._line, self._queues, self._timing = line, queues, timing
+        self._judge = Judge(line, queues, timing, ours)
+
+    def steps(self) -> list[Coroutine[Any, Any, None]]:
+        """What is to run until it is cancelled."""
+        timers = [clock.every(self._timing.beat, self._judge.look), clock.every(TRIM_EVERY, self.trim)]
+        return [*timers, *[self._promote(queue) for queue in self._queues]]
+
+    async def trim(self) -> None:
+        """Keeps the dead letters within their bounds, and says what that cost."""
+        replies = await self._line.ask([TIME])
+        if replies and isinstance(replies[0], list):
+            now_ms = int(seconds_of(replies[0]) * 1000)
+            for queue in self._queues:
+                self._line.send(trim(queue, now_ms), partial(_trimmed, queue))
+
+    async def _promote(self, queue: str) -> None:
+        """Moves due jobs into the queue, at the sooner of the next one's time and a quarter of a second. A push wakes whoever waits there."""
+        pause = 0.0
+        while True:
+            await asyncio.sleep(pause)
+            replies = await self._line.ask([promote(queue)])
+            pause = REFUSED_PROMOTE_PAUSE
+            if replies is None:
+                pause = LONGEST_PROMOTE_PAUSE  # the line is down: nothing was sent
+            elif isinstance(replies[0], list):
+                left_ms = replies[0][1]
+                pause = LONGEST_PROMOTE_PAUSE if left_ms < 0 else min(LONGEST_PROMOTE_PAUSE, left_ms / 1000)
+            elif isinstance(replies[0], redis.exceptions.NoScriptError):
+                pause = LONGEST_PROMOTE_PAUSE
+                self._line.send(LOAD, lambda _: None)
+
+
+def _trimmed(queue: str, replies: list[Any] | None) -> None:
+    dropped = sum(reply for reply in replies or () if isinstance(reply, int))
+    if dropped:
+        log.warning("queue %s: %d dead letters were dropped (at most 10,000, and 90 days)", queue, dropped)

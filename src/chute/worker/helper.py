@@ -1,0 +1,65 @@
+"""The process that beats for a worker inside a program: started when that worker is older than a beat, ended with its socket.
+
+It knows neither the program nor its tasks. It is given two file descriptors, the socket and the board, and the slots of the board.
+"""
+
+import asyncio
+import contextlib
+import signal
+import socket
+import subprocess
+import sys
+
+from chute import settings
+from chute.address import Address
+from chute.connection import Endpoint
+from chute.line import Line
+from chute.worker import clock, wire
+from chute.worker.beats import Beats, Identity
+from chute.worker.board import Board
+from chute.worker.wire import Introduced, Server
+
+
+class Helper:
+    """The worker's side: the running process and the socket to it."""
+
+    def __init__(self, board_fd: int, slots: int) -> None:
+        ours, theirs = socket.socketpair()
+        words = [sys.executable, "-c", "from chute.worker.helper import main; main()", str(theirs.fileno()), str(board_fd), str(slots)]
+        self._process = subprocess.Popen(  # noqa: S603
+            words, pass_fds=(theirs.fileno(), board_fd), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, process_group=0
+        )
+        theirs.close()
+        self.socket = ours
+
+    def stop(self) -> None:
+        """Ends the process."""
+        self.socket.close()
+        self._process.kill()
+        self._process.wait()
+
+
+async def _run(worker: socket.socket, board: Board) -> None:
+    """Reads identities and beats for them until the worker's end of the socket is gone."""
+    reader, _ = await asyncio.open_unix_connection(sock=worker)
+    line = beats = None
+    while said := await reader.readline():
+        match wire.decode(said):
+            case Server(url, how):
+                line = Line(Endpoint(Address(url, how)), lambda _: None)
+                line.open()
+                beats = Beats(line)
+                beating = asyncio.create_task(clock.every(settings.beat_every(), beats.beat))
+            case Introduced(number, lane, queue, name) if beats:
+                beats.add(Identity(queue, name, number, lane, board))
+    if line:
+        beating.cancel()
+        await line.close()
+
+
+def main() -> None:
+    """The entry point."""
+    worker, board, slots = (int(word) for word in sys.argv[1:])
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    with contextlib.suppress(ConnectionError):
+        asyncio.run(_run(socket.socket(fileno=worker), Board(slots, board)))

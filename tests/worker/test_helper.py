@@ -1,0 +1,82 @@
+"""A worker inside a program whose handler keeps the interpreter or the event loop to itself: busy, not dead."""
+
+import asyncio
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from chute.keys import keys_of
+from servers import Server, until
+from worker.running import until as soon
+from worker.running import working
+from worker.test_engine import at_rest, counting, load
+
+pytestmark = pytest.mark.usefixtures("quick")
+KEYS = keys_of("jobs")
+BLOCKS = """
+import asyncio, os, time, chute
+jobs = chute.Queue("jobs")
+
+@jobs.task
+async def count(number: int) -> None:
+    with open("ran", "a") as file:
+        file.write(f"{number}\\n")
+    time.sleep(6)
+
+async def main():
+    async with chute.Worker(jobs) as worker:
+        while not worker.engine.totals["completed"]:
+            await asyncio.sleep(0.05)
+
+asyncio.run(main())
+"""
+
+
+def test_a_blocked_loop_is_not_judged_dead(server: Server, tmp_path: Path) -> None:
+    (tmp_path / "app.py").write_text(BLOCKS)
+    program = subprocess.Popen([sys.executable, "app.py"], cwd=tmp_path, env={**os.environ, "CHUTE_URL": server.url})
+    assert until(lambda: bool(_children(program.pid)), 30)  # it is older than a beat
+    server.client().lpush(KEYS.queue, '{"job_id":"blocks","number":1}')  # whoever pushes from a blocked loop hears of no answer
+    assert until((tmp_path / "ran").exists, 30)
+    queue, runs = counting(server.url)
+
+    async def main() -> None:
+        async with working(queue):  # a judge
+            await asyncio.to_thread(program.wait, 30)
+
+    asyncio.run(main())
+    assert program.returncode == 0
+    assert (tmp_path / "ran").read_text() == "1\n"
+    assert not runs
+    assert server.client().hget("result:blocks", "status") == b"completed"
+
+
+def test_the_helper_ends_with_its_worker_and_with_a_program_that_is_killed(server: Server, tmp_path: Path) -> None:
+    (tmp_path / "app.py").write_text(BLOCKS)
+    program = subprocess.Popen([sys.executable, "app.py"], cwd=tmp_path, env={**os.environ, "CHUTE_URL": server.url})
+    assert until(lambda: bool(_children(program.pid)), 30)
+    (helper,) = _children(program.pid)
+    program.kill()
+    program.wait()
+    assert until(lambda: not Path(f"/proc/{helper}").exists())
+    queue, _ = counting(server.url)
+    before = set(_children(os.getpid()))
+
+    async def main() -> None:
+        async with working(queue) as engine:
+            await soon(lambda: len(set(_children(os.getpid())) - before) == 1)
+            await soon(lambda: engine.guard.board.proof(0) > 0)
+            load(server, 1)
+            await soon(lambda: engine.totals["completed"] == 1)
+            await soon(lambda: server.client().hlen(KEYS.workers) == 1)  # the killed one was judged
+
+    asyncio.run(main())
+    assert set(_children(os.getpid())) == before
+    assert until(lambda: at_rest(server))
+
+
+def _children(pid: int) -> list[str]:
+    return Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
