@@ -7,11 +7,12 @@ export UV_DEFAULT_INDEX ?= $(PIP_INDEX_URL)
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint bench docs lock clean
+.PHONY: help setup demo test chaos lint bench docs lock clean
 
 help:
 	@echo "make demo    see it work: a server, a worker and 2,000 questions"
 	@echo "make test    the tests, on servers of their own"
+	@echo "make chaos   faults of every kind against real workers and servers, and a judge"
 	@echo "make setup   .venv with everything, and .venv/bin/chute"
 	@echo "make lint    formatting, lint and types"
 	@echo "make bench   how fast it is on this machine, beside its ceiling"
@@ -42,9 +43,12 @@ demo: setup
 test: setup
 	@.venv/bin/python -m pytest -n auto -q
 
+chaos: setup
+	@.venv/bin/python -m chaos
+
 lint: setup
-	@.venv/bin/ruff check src tests benchmarks examples tools
-	@.venv/bin/ruff format --check src tests benchmarks examples tools
+	@.venv/bin/ruff check src tests chaos benchmarks examples tools
+	@.venv/bin/ruff format --check src tests chaos benchmarks examples tools
 	@.venv/bin/mypy
 
 bench: setup

@@ -1,0 +1,89 @@
+"""`python -m chaos [ROW...] [--server redis|valkey|both] [--seed N]`: plays rows, prints the ledger, exits with 1 when one is red."""
+
+import argparse
+import subprocess
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import msgspec
+
+from chaos import ROOT, ledger, seeded
+from chaos.play import Entry, play
+from chaos.rows import load, network, server, workers
+from servers import Kind
+
+ROWS = {row.id: row for row in (*workers.ROWS, *server.ROWS, *network.ROWS, *load.ROWS)}
+KINDS: tuple[Kind, ...] = ("redis", "valkey")
+
+
+def arguments() -> argparse.Namespace:
+    """The command line."""
+    parser = argparse.ArgumentParser(
+        prog="python -m chaos",
+        description="Faults against real workers and servers, and a judge.",
+        epilog="\n".join(f"{row.id}  {row.what}: {row.expected}" for row in ROWS.values()),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("rows", nargs="*", metavar="ROW", help="of those below (default: all)")
+    parser.add_argument("--server", choices=[*KINDS, "both"], default="both")
+    parser.add_argument("--seed", type=int, default=int(time.time()), help="the same loads and the same choices again")
+    parser.add_argument("--times", type=int, default=1, help="so many times as many faults in each row (default 1)")
+    parser.add_argument("--at-once", type=int, default=2, help="rows that are played side by side (default 2)")
+    parser.add_argument("--seeded", action="store_true", help="put known bugs into a copy of the source: each must turn its row red")
+    parser.add_argument("--src", type=Path, default=ROOT / "src", help=argparse.SUPPRESS)
+    parser.add_argument("--json", action="store_true", help=argparse.SUPPRESS)
+    given = parser.parse_args()
+    if unknown := [row for row in given.rows if row not in ROWS]:
+        parser.error(f"no row {unknown[0]}; there are {' '.join(ROWS)}")
+    return given
+
+
+def apart(row: str, kind: Kind, seed: int, times: int, src: Path) -> Entry:
+    """Plays a row in a process of its own, and says when it is over."""
+    command = [
+        sys.executable,
+        "-m",
+        "chaos",
+        row,
+        "--server",
+        kind,
+        "--seed",
+        str(seed),
+        "--times",
+        str(times),
+        "--src",
+        str(src),
+        "--json",
+    ]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    if done.returncode:
+        return Entry(row, kind, seed, complaints=[f"the row itself broke ({done.returncode}): {done.stderr[-2000:]}"])
+    entry = msgspec.json.decode(done.stdout, type=Entry)
+    print(f"{row} {kind} {'RED' if entry.complaints else 'ok'} after {entry.seconds:.0f} s", file=sys.stderr, flush=True)
+    if entry.complaints:
+        print(done.stderr, file=sys.stderr, flush=True)
+    return entry
+
+
+def main() -> int:
+    """The exit code."""
+    given = arguments()
+    kinds = KINDS if given.server == "both" else (given.server,)
+    if given.json:
+        entry = play(ROWS[given.rows[0]], kinds[0], given.seed, given.times, given.src)
+        print(msgspec.json.encode(entry).decode())
+        return 0
+    with ThreadPoolExecutor(given.at_once) as pool:
+        if given.seeded:
+            return seeded.main(pool, apart, kinds[0], given.seed)
+        plays = [pool.submit(apart, row, kind, given.seed, given.times, given.src) for row in given.rows or ROWS for kind in kinds]
+        entries = [each.result() for each in plays]
+    print(ledger.table(entries))
+    print(f"again: python -m chaos {' '.join(given.rows)} --server {given.server} --seed {given.seed} --times {given.times}")
+    return int(any(entry.complaints for entry in entries))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,102 @@
+"""The handlers of the load. Each notes its start and its end outside of the server, whatever else it does.
+
+`chute work chaos.app:jobs` runs them; what they return names the run, so that a result can be traced to an execution.
+"""
+
+import asyncio
+import ctypes
+import re
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import chute
+from chaos import oracle
+
+jobs = chute.Queue("jobs")
+_notes = oracle.Notebook("ran")
+Answer = dict[str, str | int]
+
+
+@contextmanager
+def _noted() -> Iterator[Answer]:
+    """Notes what becomes of the job that runs inside; gives what it should return."""
+    here = chute.context()
+    who = (here.job_id, here.tag, here.attempt)
+    how = "raised"
+    _notes.note("started", *who, oracle.now())
+    try:
+        yield {"echo": here.job_id, "tag": here.tag}
+        how = "done"
+    except asyncio.CancelledError:
+        how = "cancelled"
+        raise
+    finally:
+        _notes.note("ended", *who, oracle.now(), how)
+
+
+@jobs.task(default=True)
+async def work(ms: int) -> Answer:
+    """Takes so long."""
+    with _noted() as answer:
+        await asyncio.sleep(ms / 1000)
+        return answer
+
+
+@jobs.task
+def threaded(ms: int) -> Answer:
+    """Takes so long, in a thread."""
+    with _noted() as answer:
+        time.sleep(ms / 1000)
+        return answer
+
+
+@jobs.task(backoff=0.05)
+async def flaky(ms: int) -> Answer:
+    """Raises the first time."""
+    with _noted() as answer:
+        await asyncio.sleep(ms / 1000)
+        if chute.context().attempt == 1:
+            raise RuntimeError("the first run raises")
+        return answer
+
+
+@jobs.task(retries=0)
+async def doomed(ms: int) -> Answer:
+    """Raises."""
+    with _noted():
+        await asyncio.sleep(ms / 1000)
+        raise RuntimeError("this one always raises")
+
+
+@jobs.task
+async def crash(ms: int) -> Answer:
+    """Takes its process with it."""
+    with _noted() as answer:
+        await asyncio.sleep(ms / 1000)
+        ctypes.string_at(0)
+        return answer
+
+
+@jobs.task(timeout=1, retries=0)
+async def spin(ms: int) -> Answer:
+    """Never ends, and blocks the loop."""
+    with _noted():
+        while True:
+            pass
+
+
+@jobs.task(timeout=1, retries=0)
+def spin_in_thread(ms: int) -> Answer:
+    """Never ends, in a thread."""
+    with _noted():
+        while True:
+            pass
+
+
+@jobs.task
+def hog(letters: int) -> Answer:
+    """Keeps the interpreter's lock; each letter doubles the time."""
+    with _noted() as answer:
+        re.match("(a+)+$", "a" * letters + "b")
+        return answer

@@ -1,0 +1,150 @@
+"""Judges what happened: the oracle's history, the server's final state and the faults that were injected -> what was violated. Pure, O(n).
+
+It knows nothing of how Chute works, only what it promises: nothing accepted is lost, nothing runs that was not sent, a job runs at most
+once more for each fault that struck the process that ran it, and a result is that of a run that ended.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from itertools import pairwise
+from typing import Literal
+
+from chaos.final import Final
+from chaos.oracle import History, Run
+
+UNANSWERED = 200_000_000
+"""Nanoseconds for which the end of a run may have been unknown to the server: a fault that soon after it may repeat the job."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """What was done, to which processes, from when to when. `effect`: whether those are dead, may be suspected of it, or neither; so whether
+    what they ran may run once more. `held`: the jobs that were held when it struck."""
+
+    what: str
+    effect: Literal["death", "suspicion", "none"]
+    pids: frozenset[int]
+    began: int
+    ended: int
+    held: int
+
+    def excuses(self, run: Run) -> bool:
+        """Whether this run may be followed by another for it; for a fault with an effect."""
+        struck = run.pid in self.pids and run.started <= self.ended
+        return struck and (run.ended is None or run.ended + UNANSWERED >= self.began)
+
+
+@dataclass(slots=True)
+class Findings:
+    """What the judge found; each list names jobs (or keys, or tags)."""
+
+    lost: list[str] = field(default_factory=list)
+    phantom: list[str] = field(default_factory=list)
+    over: list[str] = field(default_factory=list)
+    burned: list[str] = field(default_factory=list)
+    unrun: list[str] = field(default_factory=list)
+    mismatched: list[str] = field(default_factory=list)
+    stale: list[str] = field(default_factory=list)
+    disordered: list[str] = field(default_factory=list)
+    left: list[str] = field(default_factory=list)
+    duplicates: int = 0
+    bound: int = 0
+    recovery: float = 0.0
+    """The longest time in seconds from a death until somebody ran one of the jobs that it left behind."""
+    resume: float = 0.0
+    """The longest time in seconds from the end of a fault until one of those that it struck started a job."""
+
+    def violations(self) -> list[str]:
+        """In words, with up to three examples of each."""
+        named = {
+            "lost": self.lost,
+            "ran though never accepted": self.phantom,
+            "ran more often than the faults explain": self.over,
+            "charged for what was no failure of theirs": self.burned,
+            "finished without a run that ended": self.unrun,
+            "have another's result": self.mismatched,
+            "have the result of a run that had lost its lease": self.stale,
+            "out of order": self.disordered,
+            "left behind": self.left,
+        }
+        return [f"{len(found)} {words}: {', '.join(found[:3])}" for words, found in named.items() if found]
+
+
+def judge(history: History, final: Final, faults: Sequence[Fault]) -> Findings:
+    """Everything but the order, which only rows without redelivery promise."""
+    found = Findings()
+    for job in sorted(history.accepted):
+        if not (job in final.results or job in final.dead or job in final.queued or job in final.leased):
+            found.lost.append(job)
+    found.phantom = sorted(job for job in history.runs if job not in history.accepted and job not in history.unknown)
+    telling = [fault for fault in faults if fault.effect != "none"]
+    for job, runs in history.runs.items():
+        _count(found, job, runs, telling)
+    for job, result in final.results.items():
+        _compare(found, job, result, history.runs.get(job, []))
+    found.left = sorted({*final.queued, *final.leased, *final.leaks})
+    found.recovery = max([0.0, *filter(None, (_recovery(fault, history) for fault in faults))])
+    found.resume = max([0.0, *filter(None, (_resume(fault, history) for fault in faults))])
+    return found
+
+
+def _count(found: Findings, job: str, runs: list[Run], faults: Sequence[Fault]) -> None:
+    """Executions against 1 + faults of their owners + retries that the handler asked for + runs that a leaving worker broke off."""
+    asked_for = sum(run.how in {"raised", "cancelled"} for run in runs)
+    excused = sum(any(fault.excuses(run) for fault in faults) for run in runs)
+    found.bound += excused
+    found.duplicates += max(0, len(runs) - 1 - asked_for)
+    if len(runs) > 1 + asked_for + excused:
+        found.over.append(job)
+    raised = 0
+    for run in runs:
+        if run.attempt > 1 + raised:
+            found.burned.append(job)
+            break
+        raised += run.how == "raised"
+
+
+def _compare(found: Findings, job: str, result: dict[str, str], runs: list[Run]) -> None:
+    if result.get("status") != "completed":
+        return
+    tags = [run.tag for run in runs if run.how == "done"]
+    tag = result.get("tag", "")
+    if tag not in map(str, tags):
+        found.unrun.append(job)
+    elif result.get("echo") != job or result.get("@tag") != tag:
+        found.mismatched.append(job)
+    elif int(tag) < max(tags):
+        found.stale.append(job)
+
+
+def disordered(runs: Iterable[Run]) -> list[str]:
+    """The jobs of a producer that were started behind a younger one of the same, by their first runs."""
+    last: dict[str, int] = {}
+    seen: set[str] = set()
+    found = []
+    for run in runs:
+        producer, _, number = run.job.rpartition("-")
+        if run.job not in seen and int(number) < last.get(producer, 0):
+            found.append(run.job)
+        seen.add(run.job)
+        last[producer] = max(last.get(producer, 0), int(number))
+    return found
+
+
+def _recovery(fault: Fault, history: History) -> float | None:
+    """From the blow until one of the jobs that the struck had begun was begun again."""
+    if fault.effect == "none":
+        return None
+    again = [
+        later.started
+        for runs in history.runs.values()
+        for run, later in pairwise(runs)
+        if run.pid in fault.pids and run.started <= fault.began < later.started and (run.ended is None or run.ended > fault.began)
+    ]
+    return (min(again) - fault.began) / 1e9 if again else None
+
+
+def _resume(fault: Fault, history: History) -> float | None:
+    """From the end of a fault that healed until one of the struck began a job."""
+    later = [run.started for runs in history.runs.values() for run in runs if run.pid in fault.pids and run.started > fault.ended]
+    return (min(later) - fault.ended) / 1e9 if later and fault.effect != "death" else None

@@ -1,0 +1,131 @@
+"""The workers of a stage: real `chute work` processes, with their children where they have some."""
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+from chaos import ROOT, oracle, processes
+from chaos.processes import Process
+from servers import until
+
+BEAT, DEAD_AFTER, GRACE = 0.2, 1.5, 5.0
+"""The test clock in seconds: a twentieth of the defaults."""
+SLOTS = 8
+
+
+class Failure(Exception):
+    """A row cannot go on: what it needs did not happen."""
+
+
+class Worker:
+    """One `chute work`."""
+
+    def __init__(self, process: Process, log: Path, notes: Path) -> None:
+        self.process, self.log, self._notes = process, log, notes
+        self.pid = process.pid
+
+    def children(self) -> list[int]:
+        """The processes that it started to run the jobs; none where it runs them itself."""
+        return processes.children(self.pid)
+
+    def pids(self) -> list[int]:
+        """Every process that may run jobs."""
+        return [self.pid, *self.children()]
+
+    def held(self) -> int:
+        """How many jobs it has started and not ended."""
+        return sum(oracle.held(self._notes, pid) for pid in self.pids())
+
+    def last_words(self) -> str:
+        """The end of its log, on one line."""
+        return _end_of(self.log)
+
+    def signal(self, number: int) -> None:
+        """Signals the process itself, not its children."""
+        processes.send_signal([self.pid], number)
+
+    def wait(self, seconds: float) -> int | None:
+        """Its exit code; None when it is still there after so many seconds."""
+        try:
+            return self.process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            return None
+
+
+class Fleet:
+    """Starts workers and producers that write to the same notes. `src` is the folder of the package under test."""
+
+    def __init__(self, notes: Path, src: Path) -> None:
+        self.notes, self._src = notes, src
+        self.workers: list[Worker] = []
+        self._others: list[tuple[Process, Path]] = []
+        self._started = 0
+
+    def worker(self, url: str, *options: str) -> Worker:
+        """Starts a worker."""
+        given = ("--concurrency", str(SLOTS), "--grace", str(GRACE), *options)
+        process, log = self._spawn("worker", url, "-m", "chute", "work", "chaos.app:jobs", *given)
+        worker = Worker(process, log, self.notes)
+        self.workers.append(worker)
+        return worker
+
+    def producer(self, url: str, *words: object) -> None:
+        """Starts a producer; the words are those of `load`."""
+        process, log = self._spawn("producer", url, "-m", "chaos.load", *map(str, words))
+        self._others.append((process, log))
+
+    def pids(self) -> list[int]:
+        """Every process that may run jobs."""
+        return [pid for worker in self.workers for pid in worker.pids()]
+
+    def forget(self, worker: Worker) -> None:
+        """It has ended, and that is known."""
+        worker.process.wait()
+        self.workers.remove(worker)
+
+    def quiet(self) -> None:
+        """Ends the producers, each after the job that it is sending."""
+        for process, _ in self._others:
+            process.terminate()
+        for process, log in self._others:
+            if process.wait(30):
+                raise Failure(f"a producer ended with {process.returncode}: {_end_of(log)}")
+        self._others.clear()
+
+    def retire(self) -> list[str]:
+        """Stops every worker as an operator does; what was not as it should be."""
+        for worker in self.workers:
+            worker.signal(signal.SIGTERM)
+        wrong = []
+        for worker in self.workers:
+            if (code := worker.wait(GRACE + 5)) != 0:
+                how = "did not end" if code is None else f"ended with {code}"
+                wrong.append(f"a worker {how} after SIGTERM: {worker.last_words()}")
+        return wrong
+
+    def end(self) -> None:
+        """Leaves no process behind."""
+        for process in (*[worker.process for worker in self.workers], *[process for process, _ in self._others]):
+            if process.poll() is None:
+                process.send_signal(signal.SIGCONT)
+                process.kill()
+                process.wait()
+        until(lambda: not any(map(processes.alive, self.pids())), 2)
+
+    def _spawn(self, kind: str, url: str, *words: str) -> tuple[Process, Path]:
+        self._started += 1
+        log = self.notes / f"{kind}-{self._started}.log"
+        environment = {
+            oracle.DIRECTORY: str(self.notes),
+            "CHUTE_URL": url,
+            "CHUTE_BEAT": str(BEAT),
+            "CHUTE_DEAD_AFTER": str(DEAD_AFTER),
+            "PYTHONPATH": f"{self._src}{os.pathsep}{ROOT}",
+        }
+        return processes.spawn([sys.executable, *words], environment, log), log
+
+
+def _end_of(log: Path) -> str:
+    return " | ".join(log.read_text(errors="replace").strip().splitlines()[-3:])

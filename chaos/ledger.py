@@ -1,0 +1,42 @@
+"""The ledger for people: one line a row and server, then what is wrong in words. Pure."""
+
+from collections.abc import Iterable
+
+from chaos.play import Entry
+
+HEAD = ("row", "server", "accepted", "unknown", "faults", "struck work", "lost", "dup / bound", "recovery", "resume", "took", "verdict")
+
+
+def line(entry: Entry) -> tuple[str, ...]:
+    """The cells of one entry."""
+    share = f"{100 * entry.struck / entry.faults:.0f} %" if entry.faults else "-"
+    return (
+        entry.row,
+        entry.server,
+        f"{entry.accepted:,}",
+        f"{entry.unknown:,}",
+        f"{entry.faults:,}",
+        share,
+        f"{entry.lost:,}",
+        f"{entry.duplicates:,} / {entry.bound:,}",
+        f"{entry.recovery:.2f} s" if entry.recovery else "-",
+        f"{entry.resume:.2f} s" if entry.resume else "-",
+        f"{entry.seconds:.0f} s",
+        "RED" if entry.complaints else "ok",
+    )
+
+
+def table(entries: Iterable[Entry]) -> str:
+    """All entries under one head, and below it what is wrong."""
+    entries = list(entries)
+    rows = [HEAD, *map(line, entries)]
+    widths = [max(len(row[i]) for row in rows) for i in range(len(HEAD))]
+    lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+    for entry in entries:
+        lines += [f"{entry.row} {entry.server}: {complaint}" for complaint in entry.complaints]
+    red = sum(bool(entry.complaints) for entry in entries)
+    faults, lost = sum(entry.faults for entry in entries), sum(entry.lost for entry in entries)
+    lines.append(
+        f"{len(entries)} rows, {red} red · {faults:,} faults, {lost:,} jobs lost of {sum(entry.accepted for entry in entries):,} accepted"
+    )
+    return "\n".join(lines)

@@ -1,0 +1,103 @@
+"""Producers: processes that put jobs in until SIGTERM and note how each of them was answered.
+
+    python -m chaos.load KIND NAME SEED RATE LOWEST HIGHEST
+
+`plain` is any program: LPUSH through a client that repeats nothing. `chute` is Chute's own enqueue, singly, delayed and many at once. The
+jobs are named NAME-1, NAME-2, ... in the order in which they were sent, and take LOWEST to HIGHEST milliseconds.
+"""
+
+import contextlib
+import json
+import random
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable
+
+import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+
+from chaos import app, oracle
+from chute.errors import ChuteError, Rejected, ServerUnavailable, Unconfirmed
+
+TASKS, WEIGHTS = ("work", "threaded", "flaky", "doomed"), (84, 8, 6, 2)
+Jobs = dict[str, dict[str, object]]
+_notes = oracle.Notebook("sent")
+
+
+def note(what: str, jobs: Jobs) -> None:
+    """How these were answered."""
+    for job in jobs:
+        _notes.note(what, job, oracle.now())
+
+
+def plain(client: redis.Redis) -> Callable[[Jobs, random.Random], None]:
+    """Sends as any program does."""
+
+    def send(jobs: Jobs, _: random.Random) -> None:
+        try:
+            client.connection_pool.release(client.connection_pool.get_connection())
+        except redis.RedisError:
+            note("rejected", jobs)  # nobody was there to be sent anything
+            return
+        try:
+            client.lpush("queue:jobs", *[json.dumps({"job_id": job, **fields}) for job, fields in jobs.items()])
+        except redis.ResponseError:
+            note("rejected", jobs)
+        except redis.RedisError:
+            note("unknown", jobs)
+        else:
+            note("accepted", jobs)
+
+    return send
+
+
+def own(jobs: Jobs, chance: random.Random) -> None:
+    """Sends with Chute's own enqueue."""
+    delay = 0.02 if chance.random() < 0.1 else None
+    tasks = app.jobs.tasks
+    calls = [tasks[str(fields["@task"])].options(job_id=job, delay=delay).bind(fields["ms"]) for job, fields in jobs.items()]
+    try:
+        app.jobs.enqueue_many(calls)
+    except ServerUnavailable:
+        note("rejected", jobs)
+    except Unconfirmed:
+        note("unknown", jobs)
+    except Rejected as refusal:
+        note("unknown" if "were accepted" in str(refusal) else "rejected", jobs)
+    else:
+        note("accepted", jobs)
+    if chance.random() < 0.1:
+        with contextlib.suppress(ChuteError):
+            app.jobs.job(next(iter(jobs))).status()
+
+
+def batch(name: str, first: int, size: int, chance: random.Random, lowest: int, highest: int) -> Jobs:
+    """The next jobs."""
+    return {
+        f"{name}-{n}": {"@task": chance.choices(TASKS, WEIGHTS)[0], "ms": chance.randint(lowest, highest)}
+        for n in range(first, first + size)
+    }
+
+
+def main() -> None:
+    """Sends at the rate, until SIGTERM."""
+    kind, name, seed, rate, lowest, highest = sys.argv[1:]
+    ended = threading.Event()
+    signal.signal(signal.SIGTERM, lambda *_: ended.set())
+    chance = random.Random(seed)  # the same jobs for the same seed
+    client = redis.Redis.from_url(app.jobs.endpoint.url(), retry=Retry(NoBackoff(), 0), socket_timeout=2)
+    send = plain(client) if kind == "plain" else own
+    sent, began = 0, time.monotonic()
+    while not ended.is_set():
+        size = chance.choice((1, 1, 1, 5))
+        send(batch(name, sent + 1, size, chance, int(lowest), int(highest)), chance)
+        sent += size
+        ended.wait(max(0.0, began + sent / float(rate) - time.monotonic()))
+        began = max(began, time.monotonic() - sent / float(rate) - 1)  # what an outage kept it from is not made up for
+
+
+if __name__ == "__main__":
+    main()

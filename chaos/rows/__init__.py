@@ -1,0 +1,28 @@
+"""The fault matrix as data. A row is what is done and what must hold then; what must always hold is in `play`."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from chaos.stage import Stage
+
+APPEND_ONLY = ("--appendonly", "yes", "--appendfsync", "no")
+"""Each write is with the operating system before it is answered, so a server that is killed loses nothing. With `everysec` it may hold writes
+back for up to two seconds while the disk is slow: then a crash loses what was answered, whatever a client does."""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """`recovery` and `resume` are limits in seconds for what `checker.Findings` calls so. `least`: so many faults must have struck, nine of
+    ten of them held work; else the row says nothing and is void. `forgets`: the server itself loses what it
+    answered, so jobs may be lost and repeated; that all must come to rest remains."""
+
+    id: str
+    what: str
+    expected: str
+    run: Callable[[Stage], None]
+    least: int
+    recovery: float | None = None
+    resume: float | None = None
+    options: tuple[str, ...] = ()
+    ordered: bool = False
+    forgets: bool = False

@@ -1,0 +1,180 @@
+"""One row's stage: a server, workers and producers around it, and the hand that strikes. Everything it starts ends with it."""
+
+import contextlib
+import json
+import os
+import random
+import shutil
+import signal
+import time
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any, Literal, Self
+
+import redis
+
+from chaos import final, oracle, processes
+from chaos.checker import Fault
+from chaos.fleet import Failure, Fleet, Worker
+from chaos.gauge import Gauge
+from chaos.proxy import Proxy, script_names
+from servers import Kind, Server, short_directory, until
+
+Effect = Literal["death", "suspicion", "none"]
+
+
+class Stage:
+    """What a row acts on. `times`: how often it does what it would do once."""
+
+    def __init__(self, kind: Kind, options: Sequence[str], seed: int, times: int, src: Path) -> None:
+        self.notes = short_directory()
+        self.server = Server(kind, *options)
+        self.fleet = Fleet(self.notes, src)
+        self.chance = random.Random(seed)
+        self.seed, self.times = seed, times
+        self.faults: list[Fault] = []
+        self.complaints: list[str] = []
+        self.drained_in = 0.0
+        self._src = src
+        self._listening = 0
+        self._before: dict[int, tuple[int, int]] = {}
+        self._opened = ExitStack()
+        self._sent = oracle.Notebook("sent")
+
+    def __enter__(self) -> Self:
+        os.environ[oracle.DIRECTORY] = str(self.notes)
+        self._opened.callback(shutil.rmtree, self.notes, ignore_errors=True)
+        self._opened.enter_context(self.server)
+        self.client = self.server.client(socket_timeout=5)
+        self.gauge = self._opened.enter_context(Gauge(self.server.client(socket_timeout=1)))
+        self._opened.callback(self.fleet.end)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._opened.close()
+
+    def proxy(self) -> Proxy:
+        """A new proxy before the server."""
+        self._listening += 1
+        return self._opened.enter_context(Proxy(self.server.socket, f"p{self._listening}", script_names(self._src), self._struck))
+
+    def workers(self, count: int, *options: str, via: Proxy | None = None) -> list[Worker]:
+        """Starts workers, `via` a proxy where one is given, and waits until the server knows one more for each of their processes."""
+        known = self.client.hlen(final.WORKERS)
+        started = [self.fleet.worker((via or self.server).url, *options) for _ in range(count)]
+        processes_each = int(options[options.index("--processes") + 1]) if "--processes" in options else 1
+
+        def there() -> bool:
+            for worker in started:
+                if worker.wait(0) is not None:
+                    raise Failure(f"chute work {' '.join(options)} ended with {worker.wait(0)}: {worker.last_words()}")
+            return self.client.hlen(final.WORKERS) >= known + count * processes_each
+
+        if not until(there, 20):
+            raise Failure("the workers did not register within 20 s")
+        return started
+
+    def produce(self, rate: float, lowest: int = 20, highest: int = 100, via: Proxy | None = None) -> None:
+        """Starts a plain producer and one that uses Chute, each at half of the rate per second, with jobs of so many milliseconds."""
+        url = (via or self.server).url
+        for kind in ("plain", "chute"):
+            self.fleet.producer(url, kind, kind, f"{self.seed}{kind}", rate / 2, lowest, highest)
+        if not until(lambda: self._held(self.fleet.pids()) > 0, 20):
+            raise Failure("no job was started within 20 s")
+
+    def push(self, jobs: dict[str, dict[str, Any]]) -> None:
+        """Puts jobs in, in one command, as accepted ones."""
+        self.client.lpush(final.QUEUE, *[json.dumps({"job_id": job, **fields}) for job, fields in jobs.items()])
+        for job in jobs:
+            self._sent.note("accepted", job, oracle.now())
+
+    def strike(self, what: str, effect: Effect, pids: Sequence[int], act: Callable[[], object], held: int | None = None) -> Fault:
+        """Does it, and notes it as a fault of these processes; they held what they had begun, unless the caller knows better. Waits
+        a while for them to begin something: a blow in the air proves nothing."""
+        self._before = self._before or {pid: self._size(pid) for pid in self.fleet.pids()}
+        if held is None:
+            until(lambda: self._held(pids) > 0, 5)
+            held = self._held(pids)
+        began = oracle.now()
+        act()
+        self.faults.append(Fault(what, effect, frozenset(pids), began, oracle.now(), held))
+        return self.faults[-1]
+
+    def strike_server(self, what: str, act: Callable[[], object]) -> Fault:
+        """As `strike`, for what strikes all alike and may cost no job a run."""
+        return self.strike(what, "none", self.fleet.pids(), act, held=self.gauge.leases)
+
+    def kill(self, worker: Worker, targets: Sequence[int] = ()) -> None:
+        """SIGKILL to processes of a worker; without any named, to all of them. Its children must die with it."""
+        targets = targets or worker.pids()
+        doomed = worker.pids() if worker.pid in targets else targets
+
+        def act() -> None:
+            processes.send_signal(targets, signal.SIGKILL)
+            dead = until(lambda: not any(map(processes.alive, doomed)), self.limit(1))
+            self.expect(dead, "children outlived their supervisor by a second")
+
+        self.strike("kill -9", "death", doomed, act)
+
+    def freeze(self, worker: Worker, seconds: float) -> None:
+        """SIGSTOP to all processes of a worker that holds work, then SIGCONT."""
+        pids = worker.pids()
+
+        def act() -> None:
+            processes.send_signal(pids, signal.SIGSTOP)
+            time.sleep(seconds)
+            processes.send_signal(pids, signal.SIGCONT)
+
+        self.strike(f"SIGSTOP {seconds:g} s", "suspicion", pids, act)
+
+    def rate_while(self, act: Callable[[], object]) -> float:
+        """Outcomes stored a second while that is done: each is a key more."""
+        before, began = self.client.dbsize(), time.monotonic()
+        act()
+        return (self.client.dbsize() - before) / (time.monotonic() - began)
+
+    def limit(self, seconds: float) -> float:
+        """What a limit that is meant for a machine with nothing else to do is here and now."""
+        return seconds * self.gauge.crowd + self.gauge.lag
+
+    def expect(self, met: bool, complaint: str) -> None:
+        """What a row demands beside the common pass line."""
+        if not met:
+            self.complaints.append(complaint)
+
+    def drain(self, seconds: float = 10.0) -> None:
+        """Ends the producers and waits until nothing is on its way."""
+        self.fleet.quiet()
+        began = time.monotonic()
+        if not until(self._nothing_pending, self.limit(seconds)):
+            self.complaints.append(f"not drained {seconds:g} s after the faults: {final.pending(self.client)}")
+        self.drained_in = time.monotonic() - began
+
+    def compare(self) -> None:
+        """The workers that lived through all of it have no more files open than before the first fault, and about the memory that they had."""
+        kept = [pid for pid in self._before if pid in self.fleet.pids()]
+        if not until(lambda: all(self._size(pid)[0] <= self._before[pid][0] for pid in kept), 5):
+            self.complaints.append(
+                f"workers keep more files open than before: {[self._size(pid)[0] - self._before[pid][0] for pid in kept]}"
+            )
+        grown = max([0, *[self._size(pid)[1] - self._before[pid][1] for pid in kept]])
+        self.expect(grown < 20 << 20, f"a worker grew by {grown >> 20} MiB")
+
+    def _held(self, pids: Sequence[int]) -> int:
+        """How many jobs these processes have started and not ended."""
+        return sum(oracle.held(self.notes, pid) for pid in pids)
+
+    def _size(self, pid: int) -> tuple[int, int]:
+        """Its open files, without its notes, and its memory."""
+        return processes.files_open(pid, self.notes), processes.memory(pid)
+
+    def _struck(self, name: str) -> None:
+        """A proxy did something to a command of that name."""
+        at = oracle.now()
+        self.faults.append(Fault(f"proxy: {name}", "none", frozenset(), at, at, self.gauge.leases))
+
+    def _nothing_pending(self) -> bool:
+        with contextlib.suppress(redis.RedisError):
+            return not final.pending(self.client)
+        return False
