@@ -8,7 +8,7 @@ from pathlib import Path
 
 from chaos import ROOT, oracle, processes
 from chaos.processes import Process
-from servers import until
+from servers import children, until
 
 BEAT, DEAD_AFTER, GRACE = 0.2, 1.5, 5.0
 """The test clock in seconds: a twentieth of the defaults."""
@@ -28,7 +28,7 @@ class Worker:
 
     def children(self) -> list[int]:
         """The processes that it started to run the jobs; none where it runs them itself."""
-        return processes.children(self.pid)
+        return children(self.pid)
 
     def pids(self) -> list[int]:
         """Every process that may run jobs."""

@@ -33,14 +33,6 @@ def _end_with_parent() -> None:
     _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
-def children(pid: int) -> list[int]:
-    """The direct children of a process, oldest first; none once it has ended."""
-    try:
-        return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
-    except OSError:
-        return []
-
-
 def alive(pid: int) -> bool:
     """Whether it runs: neither gone nor a zombie."""
     try:

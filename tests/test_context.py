@@ -7,12 +7,20 @@ from typing import Any
 
 import pytest
 
+from chute.connection import endpoint
 from chute.context import Context, context, current
 from chute.envelope import Head
+from chute.steps import ServerSteps
 
 
 def made(job_id: str = "job_1") -> Context:
-    return Context(Head(job_id=job_id, attempt=1, headers={"trace": "x"}), "jobs", "answer", 7)
+    return Context(
+        Head(job_id=job_id, attempt=1, headers={"trace": "x"}),
+        "jobs",
+        "answer",
+        7,
+        ServerSteps("jobs", lambda: endpoint("unix:///nowhere")),
+    )
 
 
 def test_nothing_runs_here() -> None:

@@ -46,6 +46,11 @@ def choose(url: str | None) -> None:
     _Chosen.where = Address(url, "--url") if url else None
 
 
+def named() -> str | None:
+    """The URL that the command line named."""
+    return _Chosen.where.url if _Chosen.where else None
+
+
 @contextmanager
 def chosen(where: Address) -> Iterator[None]:
     """Makes every queue of this process use that server for the time of a with block; for `chute.testing`."""

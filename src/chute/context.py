@@ -2,20 +2,65 @@
 
 from collections.abc import Mapping
 from contextvars import ContextVar
+from types import TracebackType
+from typing import Protocol
 
 from chute.envelope import Head
+
+
+class Steps(Protocol):
+    """Remembers which steps of jobs were done: on the server, or in inline mode in this process."""
+
+    def done(self, job_id: str, step: str) -> bool:
+        """Whether it was."""
+
+    def note(self, job_id: str, step: str) -> None:
+        """It is done now."""
+
+    async def adone(self, job_id: str, step: str) -> bool:
+        """As `done`, for asyncio code."""
+
+    async def anote(self, job_id: str, step: str) -> None:
+        """As `note`, for asyncio code."""
+
+
+class Once:
+    """A step that is to be done once in all runs of a job; what `Context.once` returns."""
+
+    __slots__ = ("_done", "_job_id", "_name", "_steps")
+
+    def __init__(self, steps: Steps, job_id: str, name: str) -> None:
+        self._steps, self._job_id, self._name = steps, job_id, name
+        self._done = False
+
+    def __enter__(self) -> bool:
+        self._done = self._steps.done(self._job_id, self._name)
+        return not self._done
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None, /) -> None:
+        if kind is None and not self._done:
+            self._steps.note(self._job_id, self._name)
+
+    async def __aenter__(self) -> bool:
+        self._done = await self._steps.adone(self._job_id, self._name)
+        return not self._done
+
+    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None, /) -> None:
+        if kind is None and not self._done:
+            await self._steps.anote(self._job_id, self._name)
 
 
 class Context:
     """The job that is running here. Read-only."""
 
-    __slots__ = ("_job", "_queue", "_tag", "_task")
+    __slots__ = ("_job", "_queue", "_steps", "_tag", "_task")
 
-    def __init__(self, job: Head, queue: str, task: str, tag: int) -> None:
+    def __init__(self, job: Head, queue: str, task: str, tag: int, steps: Steps) -> None:
         self._job = job
         self._queue = queue
         self._task = task
         self._tag = tag
+        self._steps = steps
 
     @property
     def job_id(self) -> str:
@@ -46,6 +91,21 @@ class Context:
     def headers(self) -> Mapping[str, str]:
         """What the caller sent along with `options(headers=...)`."""
         return self._job.headers
+
+    def once(self, step: str) -> Once:
+        """A step that is to be done once, also when the job runs again: after a retry, a crash, a lost connection. The block gets True as long
+        as no run of this job has come to the end of it; a block that raises was not done. Kept for seven days from the last step.
+
+        A process that dies between the end of the step and the note of it does it again in the next run: give what you call a key of its own
+        where it takes one. Raises ValueError for a job that was pushed without an id, since nothing could be remembered of it.
+
+            async with chute.context().once("charge-card") as todo:   # `with` in a plain function
+                if todo:
+                    await charge(order)
+        """
+        if not self.job_id:
+            raise ValueError(f"once({step!r}) needs a job with an id, and this one was pushed without: nothing can be remembered of it")
+        return Once(self._steps, self.job_id, step)
 
 
 current: ContextVar[Context] = ContextVar("chute job")

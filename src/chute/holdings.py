@@ -39,7 +39,7 @@ class Holdings:
         self._close = script.CLOSE.on(workers=on.workers)
         self.close: Command = self._close(worker=worker, seen="")
         self._reclaim = script.RECLAIM.on(queue=on.queue, leases=self.leases, workers=on.workers)
-        self.length: Command = ("LLEN", on.queue)
+        self.length: Command = length_of(name)
         self.wait: Command = ("BLMOVE", on.queue, on.first, "RIGHT", "LEFT", BLOCK)
         self.held: Command = ("HKEYS", self.leases)
         self.who: Command = ("CLIENT", "ID")
@@ -80,6 +80,11 @@ class Holdings:
 def beat_of(queue: str, workers: list[str]) -> Command:
     """Raises the beats of several workers of a queue; answers those that are fenced."""
     return script.BEAT.on(workers=keys_of(queue).workers)(*workers)
+
+
+def length_of(queue: str) -> Command:
+    """How many jobs of normal priority are ready."""
+    return ("LLEN", keys_of(queue).queue)
 
 
 def promote(queue: str) -> Command:

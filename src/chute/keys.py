@@ -57,6 +57,7 @@ class Keys:
         self._leases = f"leases:{tag}:"
         self._unique = f"unique:{tag}:"
         self._counts = f"counts:{tag}:"
+        self._once = f"once:{tag}:"
 
     def leases(self, worker: str) -> str:
         """The hash of what one worker holds: lease to job bytes, the only record of who holds what."""
@@ -69,6 +70,10 @@ class Keys:
     def counts(self, minute: int) -> str:
         """The hash of what was finished in one minute since the epoch."""
         return f"{self._counts}{minute}"
+
+    def once(self, job_id: str) -> str:
+        """The set of the steps that a job has done."""
+        return self._once + job_id
 
 
 @lru_cache(maxsize=1024)

@@ -168,7 +168,7 @@ def _run_keeper(seconds: float, idle: float) -> bool:
     command = [sys.executable, "-I", "-S", keeper.__file__, str(binary()), str(settings.home()), str(idle)]
     with log_path().open("ab") as log, contextlib.suppress(subprocess.TimeoutExpired):
         # What runs here ends with its first fork; the keeper itself goes on, and holds the pipe until it has something to say.
-        ran = subprocess.run(  # noqa: S603 - our own file and paths
+        ran = subprocess.run(
             command, start_new_session=True, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=log, timeout=seconds, check=False
         )
         if ran.stdout != keeper.READY:

@@ -15,6 +15,8 @@ from chute.script import Command
 CHUNK = 1000
 """Jobs in one command: longer ones would block the server for milliseconds."""
 
+STEPS_TTL = 7 * 86_400
+"""Seconds that the steps of a job are remembered after the last one."""
 TIME: Command = ("TIME",)
 INFO: Command = ("INFO", "server")
 TRACKING_ON: Command = ("CLIENT", "TRACKING", "ON")
@@ -161,6 +163,15 @@ class Store:
     def purge(self, stream: str, entries: list[str]) -> Operation[int]:
         """Deletes dead letters; how many there were."""
         return Operation((("XDEL", self._stream(stream), *entries),), lambda replies: int(accepted(replies[0])), _unknown)
+
+    def step_done(self, job_id: str, step: str) -> Operation[bool]:
+        """Whether a job has noted that a step of it is done."""
+        return Operation((("SISMEMBER", self.keys.once(job_id), step),), lambda replies: bool(accepted(replies[0])))
+
+    def note_step(self, job_id: str, step: str) -> Operation[None]:
+        """Notes that a step of a job is done. To note it twice is to note it once, so a lost note is sent again."""
+        key = self.keys.once(job_id)
+        return Operation((("SADD", key, step), ("EXPIRE", key, STEPS_TTL)), lambda replies: accepted(replies[0]) and None)
 
     @staticmethod
     def all_known() -> Operation[list[str]]:

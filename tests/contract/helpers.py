@@ -18,7 +18,7 @@ from typing import Any, Self
 
 import redis
 
-from servers import Server, short_directory, until
+from servers import Server, children, short_directory, until
 
 HERE = Path(__file__).parent
 COMMAND = [sys.executable, "-m", "chute"]
@@ -119,7 +119,7 @@ class Work:
 
     def children(self) -> list[int]:
         """The processes that it has started."""
-        return [int(pid) for pid in Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split()]
+        return children(self.process.pid)
 
     def signal(self, number: int) -> None:
         """Sends it a signal."""

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from chute.keys import keys_of
-from servers import Server, until
+from servers import Server, children, until
 from worker.running import until as soon
 from worker.running import working
 from worker.test_engine import at_rest, counting, load
@@ -38,7 +38,7 @@ asyncio.run(main())
 def test_a_blocked_loop_is_not_judged_dead(server: Server, tmp_path: Path) -> None:
     (tmp_path / "app.py").write_text(BLOCKS)
     program = subprocess.Popen([sys.executable, "app.py"], cwd=tmp_path, env={**os.environ, "CHUTE_URL": server.url})
-    assert until(lambda: bool(_children(program.pid)), 30)  # it is older than a beat
+    assert until(lambda: bool(children(program.pid)), 30)  # it is older than a beat
     server.client().lpush(KEYS.queue, '{"job_id":"blocks","number":1}')  # whoever pushes from a blocked loop hears of no answer
     assert until((tmp_path / "ran").exists, 30)
     queue, runs = counting(server.url)
@@ -57,26 +57,22 @@ def test_a_blocked_loop_is_not_judged_dead(server: Server, tmp_path: Path) -> No
 def test_the_helper_ends_with_its_worker_and_with_a_program_that_is_killed(server: Server, tmp_path: Path) -> None:
     (tmp_path / "app.py").write_text(BLOCKS)
     program = subprocess.Popen([sys.executable, "app.py"], cwd=tmp_path, env={**os.environ, "CHUTE_URL": server.url})
-    assert until(lambda: bool(_children(program.pid)), 30)
-    (helper,) = _children(program.pid)
+    assert until(lambda: bool(children(program.pid)), 30)
+    (helper,) = children(program.pid)
     program.kill()
     program.wait()
     assert until(lambda: not Path(f"/proc/{helper}").exists())
     queue, _ = counting(server.url)
-    before = set(_children(os.getpid()))
+    before = set(children(os.getpid()))
 
     async def main() -> None:
         async with working(queue) as engine:
-            await soon(lambda: len(set(_children(os.getpid())) - before) == 1)
+            await soon(lambda: len(set(children(os.getpid())) - before) == 1)
             await soon(lambda: engine.guard.board.proof(0) > 0)
             load(server, 1)
             await soon(lambda: engine.totals["completed"] == 1)
             await soon(lambda: server.client().hlen(KEYS.workers) == 1)  # the killed one was judged
 
     asyncio.run(main())
-    assert set(_children(os.getpid())) == before
+    assert set(children(os.getpid())) == before
     assert until(lambda: at_rest(server))
-
-
-def _children(pid: int) -> list[str]:
-    return Path(f"/proc/{pid}/task/{pid}/children").read_text().split()

@@ -11,7 +11,7 @@ import pytest
 
 from chute import admin, connection
 from chute.keys import keys_of
-from servers import Server, until
+from servers import Server, signal_all, until
 from worker.running import until as soon
 from worker.running import working
 from worker.test_engine import at_rest, counting, holding, load
@@ -62,7 +62,7 @@ def test_a_stopped_worker_is_fenced_and_comes_back_under_a_new_id(each_server: S
     (before,) = client.hkeys(KEYS.workers)
     queue, runs = counting(each_server.url)
     try:
-        holder.send_signal(signal.SIGSTOP)
+        signal_all(holder.pid, signal.SIGSTOP)
 
         async def main() -> None:
             async with working(queue):
@@ -71,7 +71,7 @@ def test_a_stopped_worker_is_fenced_and_comes_back_under_a_new_id(each_server: S
         asyncio.run(main())
         assert set(runs.values()) == {1}
         assert until(lambda: client.hlen(KEYS.workers) == 0)
-        holder.send_signal(signal.SIGCONT)
+        signal_all(holder.pid, signal.SIGCONT)
         assert until(lambda: client.hlen(KEYS.workers) == 1)
         assert client.hkeys(KEYS.workers) != [before]
     finally:

@@ -9,7 +9,6 @@ import chute
 from chute.holdings import DEAD_AGE_MS, DEAD_LENGTH
 from chute.keys import keys_of
 from chute.worker.care import Caretaker
-from chute.worker.engine import Engine
 from servers import Server
 from worker.running import until, working
 
@@ -108,16 +107,3 @@ def test_dead_letters_are_bounded_by_number_and_by_age(server: Server, caplog: p
 
     asyncio.run(main())
     assert "8 dead letters were dropped" in caplog.text
-
-
-def test_the_observer_looks_from_time_to_time(server: Server) -> None:
-    looks: list[Engine] = []
-
-    async def main() -> None:
-        worker = chute.Worker(chute.Queue("jobs", url=server.url))
-        worker.observer = looks.append
-        async with worker:
-            await until(lambda: len(looks) >= 3)
-        await chute.aclose()
-
-    asyncio.run(main())

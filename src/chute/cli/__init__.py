@@ -4,12 +4,11 @@
 4 server unreachable or refusing · 5 unknown: the reply was lost.
 """
 
-import sys
 from typing import NoReturn
 
 import click
 
-from chute.cli.common import BAD_USE, DONE, NO_SERVER, UNKNOWN, fail
+from chute.cli.common import ended
 from chute.cli.dead import clear, dead
 from chute.cli.demo import demo
 from chute.cli.push import push
@@ -17,7 +16,6 @@ from chute.cli.result import result
 from chute.cli.server import server
 from chute.cli.stats import stats
 from chute.cli.work import work
-from chute.errors import ChuteError, Rejected, ServerUnavailable, Unconfirmed
 from chute.release import VERSION
 
 
@@ -32,23 +30,5 @@ for command in (work, push, result, stats, dead, clear, server, demo):
 
 
 def main() -> NoReturn:
-    """The entry point: what was raised becomes a message and an exit code."""
-    try:
-        cli.main(standalone_mode=False)
-    except click.exceptions.Abort:
-        fail("interrupted", 130)
-    except click.ClickException as error:
-        error.show()
-        sys.exit(error.exit_code)
-    except click.exceptions.Exit as done:
-        sys.exit(done.exit_code)
-    except (ServerUnavailable, Rejected) as error:
-        fail(str(error), NO_SERVER)
-    except Unconfirmed as error:
-        fail(str(error), UNKNOWN)
-    except (ChuteError, ValueError) as error:
-        fail(str(error), BAD_USE)
-    except BrokenPipeError:
-        sys.stderr.close()  # who read our output has gone
-        sys.exit(DONE)
-    sys.exit(DONE)
+    """The entry point."""
+    ended(lambda: cli.main(standalone_mode=False))

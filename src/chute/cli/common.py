@@ -11,6 +11,7 @@ import msgspec
 
 from chute import address, server, store, version
 from chute.connection import Endpoint
+from chute.errors import ChuteError, Rejected, ServerUnavailable, Unconfirmed
 
 DONE, FAILED, BAD_USE, NOT_THERE, NO_SERVER, UNKNOWN = range(6)
 """The exit codes: see `chute.cli`."""
@@ -43,6 +44,28 @@ def fail(message: str, code: int) -> NoReturn:
     """A message for people, and the end."""
     say(f"chute: {message}")
     sys.exit(code)
+
+
+def ended(run: Callable[[], object]) -> NoReturn:
+    """Runs a program to its end: what was raised becomes a message and an exit code."""
+    try:
+        run()
+    except click.exceptions.Abort:
+        fail("interrupted", 130)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except click.exceptions.Exit as done:
+        sys.exit(done.exit_code)
+    except (ServerUnavailable, Rejected) as error:
+        fail(str(error), NO_SERVER)
+    except Unconfirmed as error:
+        fail(str(error), UNKNOWN)
+    except (ChuteError, ValueError) as error:
+        fail(str(error), BAD_USE)
+    except BrokenPipeError:
+        sys.stderr.close()  # who read our output has gone
+    sys.exit(DONE)
 
 
 def show_json(value: Any) -> None:

@@ -42,8 +42,10 @@ def one_line(text: str) -> str:
 class Screen(logging.Handler):
     """Writes log lines to stderr and keeps a status line under them, where that is a terminal."""
 
-    def __init__(self, form: str, stream: TextIO | None = None) -> None:
+    def __init__(self, form: str, stream: TextIO | None = None, others: Callable[[], str] = str) -> None:
         super().__init__()
+        self._others = others
+        """The status line that another process keeps on this terminal."""
         self.stream = stream or sys.stderr
         self.setFormatter(Json() if form == "json" else Text())
         self.live = form != "json" and self.stream.isatty()
@@ -60,7 +62,8 @@ class Screen(logging.Handler):
 
     def around(self) -> tuple[str, str]:
         """What to write before and after a line, so that the status stays the last one."""
-        return (CLEAR, self._status) if self._status else ("", "")
+        status = self._status or (self.live and self._others()) or ""
+        return (CLEAR, status) if status else ("", "")
 
     def emit(self, record: logging.LogRecord) -> None:
         """Writes a line. A closed or full stderr must not stop the work."""
@@ -120,9 +123,9 @@ class Print(io.TextIOWrapper):
             self.write(f"{each}\n")
 
 
-def start(level: str, form: str) -> Screen:
-    """Sends the log of Chute to the screen. The root logger stays the user's."""
-    screen = Screen(form)
+def start(level: str, form: str, others: Callable[[], str] = str) -> Screen:
+    """Sends the log of Chute to the screen. The root logger stays the user's. `others`: the status line of another process."""
+    screen = Screen(form, others=others)
     screen.take_prints()
     logger = logging.getLogger("chute")
     logger.setLevel(level.upper())

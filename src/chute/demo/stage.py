@@ -124,7 +124,7 @@ def _restore_environment(before: dict[str, str]) -> None:
 def _start_worker(log: Path) -> subprocess.Popen[bytes]:
     # In a session of its own: a Ctrl-C in the terminal is the demo's to answer, and a grandchild that hangs can be killed with the rest.
     with log.open("wb") as stderr:
-        return subprocess.Popen(  # noqa: S603 - our own interpreter and our own words
+        return subprocess.Popen(
             [sys.executable, "-m", "chute", *WORK],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,

@@ -7,7 +7,6 @@ from chute import waiting
 from chute.call import Sender
 from chute.queue import Queue
 from chute.worker import Worker
-from chute.worker.engine import Engine
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,11 +42,9 @@ async def adrain(*queues: Queue) -> Drained:
     """As `drain`, for asyncio code: on the running loop."""
     if Sender.instead:
         raise RuntimeError("in inline mode every job has run when it was enqueued: there is nothing to drain")
-    seen: list[Engine] = []
     worker = Worker(*queues)
-    worker.observer = seen.append
     await worker.arun(burst=True)
-    totals = seen[0].totals
+    totals = worker.totals
     return Drained(totals["completed"], totals["failed"], totals["again"], totals["refused"])
 
 

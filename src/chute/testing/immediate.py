@@ -46,6 +46,7 @@ class Inline:
 
     def __init__(self) -> None:
         self._results: dict[str, Hash] = {}
+        self._steps = _Steps()
         self._deliveries = itertools.count(1)
         self._loop = _Loop()
         self._shared: set[Resource[Any]] = set()
@@ -103,7 +104,7 @@ class Inline:
         """The runs of a job, each to be given its result before the next is asked for, until the job has ended; keeps the last one's."""
         for delivery in itertools.islice(self._deliveries, MAX_RUNS):
             held = hand.held(queue, body, delivery)
-            opened = _open(queue, held)
+            opened = _open(Desk(queue, self._steps), held)
             if isinstance(opened, Opened):
                 yield (turn := _Turn(held, opened))
                 result = turn.result
@@ -131,6 +132,29 @@ class _Turn:
         self.held = held
         self.opened = opened
         self.result: Outcome = Released()
+
+
+class _Steps:
+    """The steps that jobs have done, in memory."""
+
+    def __init__(self) -> None:
+        self._done: set[tuple[str, str]] = set()
+
+    def done(self, job_id: str, step: str) -> bool:
+        """Whether it was done."""
+        return (job_id, step) in self._done
+
+    def note(self, job_id: str, step: str) -> None:
+        """It is done now."""
+        self._done.add((job_id, step))
+
+    async def adone(self, job_id: str, step: str) -> bool:
+        """Whether it was done."""
+        return self.done(job_id, step)
+
+    async def anote(self, job_id: str, step: str) -> None:
+        """It is done now."""
+        self.note(job_id, step)
 
 
 class _Loop:
@@ -170,9 +194,9 @@ def inline() -> Inline:
     return Inline()
 
 
-def _open(queue: Queue, held: Held) -> Opened | Outcome:
+def _open(desk: Desk, held: Held) -> Opened | Outcome:
     try:
-        return Desk(queue).open(held)
+        return desk.open(held)
     except Refused as refused:
         return execute.refuse(held, refused)
     except Exception as error:  # a converter of the user's may raise anything
@@ -192,7 +216,7 @@ def _call(turn: _Turn) -> Outcome:
             raise
         except BaseException as error:
             own = error.__traceback__
-            return execute.judge(held, opened.task, error.with_traceback(own and own.tb_next))
+            return execute.judge(held, opened.task.policy, error.with_traceback(own and own.tb_next))
         return outcome.complete(value, to_plain)
 
     return copy_context().run(run)

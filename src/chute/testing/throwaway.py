@@ -40,7 +40,7 @@ class Throwaway:
         self.address = Address(f"unix://{quote(str(self._socket))}", "chute.testing.server()")
         parent = os.getpid()
         command = [str(binary), *_options(self._socket.name)]
-        self._process = subprocess.Popen(command, cwd=self._home, preexec_fn=lambda: _end_with(parent))  # noqa: S603, PLW1509
+        self._process = subprocess.Popen(command, cwd=self._home, preexec_fn=lambda: _end_with(parent))  # noqa: PLW1509
         try:
             self._wait()
         except BaseException:

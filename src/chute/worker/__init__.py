@@ -1,13 +1,16 @@
-"""A worker: claims jobs of its queues, runs their tasks, stores what came of them. `chute work` runs one; a program can hold one.
+"""A worker: claims jobs of its queues, runs their tasks, stores what came of them. `chute work` runs some; a program can hold one.
 
 The parts, in the order of a job's way: `claim` (queued -> running), `execute` (run -> outcome), `finish` (outcome -> stored); `engine` lets them
-take turns, `lane` is a queue as one worker sees it, `slots` what it holds, `tend` the timers, `leave` the end.
+take turns, `lane` is a queue as one worker sees it, `slots` what it holds, `tend` the timers, `leave` the end. Above
+them `supervisor`, the process that keeps those of `chute work`.
 """
 
 import asyncio
 import logging
+import math
 import os
 import signal
+from collections import Counter
 from collections.abc import Callable, Coroutine
 from contextlib import AsyncExitStack
 from types import TracebackType
@@ -24,9 +27,9 @@ from chute.worker.clock import Timing
 from chute.worker.engine import Engine
 from chute.worker.guard import Guard
 from chute.worker.helper import Helper
-from chute.worker.leave import leave
+from chute.worker.leave import leave, what_runs
 from chute.worker.tend import Tender
-from chute.worker.wire import Server
+from chute.worker.wire import Manner, Ready, Stopping, Tasks
 
 log = logging.getLogger("chute.worker")
 MAX_QUEUES = 16
@@ -59,8 +62,14 @@ class Worker:
         """How often each queue is claimed from while all hold more; None: before all that have a number, in this order."""
         self.guard: Guard | None = None
         """Given by a supervisor to a worker of its own: it beats for this one and looks after the queues."""
-        self.observer: Callable[[Engine], None] | None = None
-        """Called about twice a second while the worker runs."""
+        self.max_jobs: int | None = None
+        """After so many jobs it ends, as if it was asked to."""
+        self.patient = False
+        """A server that is not there at the start is waited for, for as long as it takes."""
+        self.spent = False
+        """Whether that is why it has ended."""
+        self.totals: Counter[str] = Counter()
+        """Outcomes by kind, once it has ended."""
         self.leaving: Callable[[], None] | None = None
         """Called by `run` when everything was given back, before the event loop is closed: that waits for handlers that cannot be stopped."""
         self.engine: Engine | None = None
@@ -94,7 +103,10 @@ class Worker:
         if engine.stopping:
             engine.break_off()
         else:
-            log.info("stopping: %s", _what_runs(len(engine.slots.running), self.grace))
+            if self.guard:
+                self.guard.say(Stopping(len(engine.slots.running)))
+            else:
+                log.info("stopping: %s", what_runs(len(engine.slots.running), self.grace))
             engine.stop()
             engine.loop.call_later(self.grace, engine.break_off)
 
@@ -120,15 +132,17 @@ class Worker:
         servers = {queue.endpoint for queue in self.queues}
         if len(servers) > 1:
             raise ValueError("a worker works queues of one server; these name several")
-        await _reach(servers.pop())
+        await _reach(servers.pop(), math.inf if self.patient else FIRST_CONNECTION)
         await self._open_resources()
         timing = Timing(settings.beat_every(), settings.dead_after())
         guard = self.guard or self._own_guard(timing)
+        guard.say(self._ready())
         engine = Engine(list(zip(self.queues, self.weights, strict=True)), self.concurrency, self.threads, timing, guard)
         engine.burst = burst
+        engine.slots.quota = self.max_jobs
         engine.line.open()
         self.engine = engine
-        self._tender = Tender(engine, self.observer, [] if self.guard else self._own_care(engine))
+        self._tender = Tender(engine, [] if self.guard else self._own_care(engine))
         self._tender.start()
         engine.poke()
 
@@ -136,8 +150,6 @@ class Worker:
         """Without a supervisor: a helper process beats for this worker, from its first beat on; nobody is judged dead before that."""
         board, fd = shared(self.concurrency)
         guard = Guard(board)
-        where = self.queues[0].endpoint.address
-        guard.say(Server(where.url, where.how))
         self._opened.callback(os.close, fd)
 
         def start() -> None:
@@ -153,6 +165,13 @@ class Worker:
 
         self._opened.callback(asyncio.get_running_loop().call_later(timing.beat, start).cancel)
         return guard
+
+    def _ready(self) -> Ready:
+        """What whoever beats for this worker must know."""
+        where = self.queues[0].endpoint.address
+        manners = {queue: {name: Manner.of(task.policy) for name, task in queue.tasks.items()} for queue in self.queues}
+        tasks = {queue.name: Tasks(manners[queue], queue.fallback.name if queue.fallback else None) for queue in self.queues}
+        return Ready(where.url, where.how, tasks)
 
     def _own_care(self, engine: Engine) -> list[Coroutine[Any, Any, None]]:
         """Without a supervisor, this worker looks after its queues itself. What still runs here under an id that others closed stays here."""
@@ -184,12 +203,12 @@ class Worker:
             pass  # a thread that cannot be stopped, or a server that is gone: what is held is given back below
         finally:
             if self._tender:
-                self._tender.count()
                 self._tender.stop()
             await leave(engine)
             for line in (engine.line, *[lane.line for lane in engine.lanes]):
                 await line.close()
             engine.executor.close()
+            self.totals, self.spent = engine.totals, engine.slots.quota == 0
             self.engine = None
             await self._opened.aclose()
 
@@ -199,14 +218,8 @@ class Worker:
         return self.engine
 
 
-def _what_runs(count: int, grace: float) -> str:
-    if not count:
-        return "nothing runs"
-    return f"{count:,} running {'job has' if count == 1 else 'jobs have'} {grace:g} s to end; a second signal (Ctrl-C) gives back at once what runs"
-
-
-async def _reach(endpoint: Endpoint) -> None:
-    """Returns once the server answers and is new enough. Raises ServerUnavailable after FIRST_CONNECTION, or at once where waiting is in vain."""
+async def _reach(endpoint: Endpoint, seconds: float) -> None:
+    """Returns once the server answers and is new enough. Raises ServerUnavailable after so many seconds, or at once where waiting is in vain."""
     began = clock.now()
     told = False
     while True:
@@ -214,11 +227,11 @@ async def _reach(endpoint: Endpoint) -> None:
             version.check(await endpoint.arun(store.server_info()))
             return
         except ServerUnavailable as error:
-            if error.__cause__ is None or refused(error) or clock.now() > began + FIRST_CONNECTION:
+            if error.__cause__ is None or refused(error) or clock.now() > began + seconds:
                 raise
             if not told:
                 told = True
-                log.warning("%s; trying for %g s", error, FIRST_CONNECTION)
+                log.warning("%s; trying %s", error, "again" if seconds == math.inf else f"for {seconds:g} s")
         await asyncio.sleep(0.1)
 
 

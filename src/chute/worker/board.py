@@ -4,6 +4,7 @@
     1 a lane when the server last answered a beat of it   (supervisor) 1 float
     n cells  the lease that the slot runs, 0 = none       (worker)     identity << 48 | lease
     n cells  when that job must have ended, 0 = never     (worker)     1 float
+    32 cells the status line of the terminal              (supervisor) length, text
 
 Times are those of `clock.now()`, which all processes of a machine share. A cell is eight bytes and is written whole, so no lock is needed.
 """
@@ -19,6 +20,7 @@ _TICK, _TOTALS, _PROOFS = 0, 1, 5
 _MARKS = _PROOFS + LANES
 KINDS = ("completed", "failed", "refused", "again")
 _LEASE_BITS = 48
+_STATUS = 32
 _LEASE = (1 << _LEASE_BITS) - 1
 
 
@@ -27,10 +29,11 @@ class Board:
 
     def __init__(self, slots: int, fd: int | None = None) -> None:
         self._slots = slots
-        size = 8 * (_MARKS + 2 * slots)
+        size = _size(slots)
         memory = mmap.mmap(-1, size) if fd is None else mmap.mmap(fd, size)
         self._ints = memoryview(memory).cast("q")
         self._floats = memoryview(memory).cast("d")
+        self._bytes = memoryview(memory)
         self._free = list(range(slots - 1, -1, -1))
 
     def start(self, identity: int, lease: int, deadline: float | None) -> int:
@@ -80,6 +83,26 @@ class Board:
         """Notes such an answer."""
         self._floats[_PROOFS + lane] = sent
 
+    @property
+    def status(self) -> str:
+        """What stands in the last line of the terminal; "" = nothing. Cut to what there is room for."""
+        cell = _MARKS + 2 * self._slots
+        length = self._ints[cell]
+        return bytes(self._bytes[8 * (cell + 1) :][:length]).decode(errors="ignore")
+
+    @status.setter
+    def status(self, text: str) -> None:
+        """Notes it. Whoever reads between sees an empty one."""
+        cell = _MARKS + 2 * self._slots
+        self._ints[cell] = 0
+        encoded = text.encode()[: 8 * (_STATUS - 1)]
+        self._bytes[8 * (cell + 1) :][: len(encoded)] = encoded
+        self._ints[cell] = len(encoded)
+
+
+def _size(slots: int) -> int:
+    return 8 * (_MARKS + 2 * slots + _STATUS)
+
 
 def shared(slots: int) -> tuple[Board, int]:
     """A board for another process, and the file descriptor to give to it: memory without a name."""
@@ -88,5 +111,5 @@ def shared(slots: int) -> tuple[Board, int]:
     else:
         with tempfile.TemporaryFile() as file:
             fd = os.dup(file.fileno())
-    os.ftruncate(fd, 8 * (_MARKS + 2 * slots))
+    os.ftruncate(fd, _size(slots))
     return Board(slots, fd), fd

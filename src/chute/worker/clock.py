@@ -5,11 +5,14 @@ Time that a machine was suspended must count (a worker that slept may have been 
 
 import asyncio
 import logging
+import math
 import random
 import time
 from collections.abc import Awaitable, Callable
 
 log = logging.getLogger("chute.worker")
+LOOK_AGAIN = 0.01
+"""Seconds between two looks at a condition."""
 
 if hasattr(time, "CLOCK_BOOTTIME"):
 
@@ -29,6 +32,14 @@ async def every(interval: float, step: Callable[[], Awaitable[None] | None], jit
                 await waiting
         except Exception:
             log.exception("a periodic step failed; it is tried again")
+
+
+async def until(met: Callable[[], object], seconds: float = math.inf) -> bool:
+    """Waits until the condition is met, or the time is up; whether it is met."""
+    deadline = now() + seconds
+    while not (done := bool(met())) and now() < deadline:  # noqa: ASYNC110 - what is waited for are facts of other processes
+        await asyncio.sleep(LOOK_AGAIN)
+    return done
 
 
 class Timing:

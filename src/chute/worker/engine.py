@@ -160,12 +160,22 @@ class Engine:
         timeout = opened.task.policy.timeout
         held.deadline = None if timeout is None else now + timeout
         self.slots.running.add(held)
-        held.slot = self.guard.board.start(held.holdings.number, held.lease, held.deadline)
+        if self.slots.quota is not None:
+            self.slots.quota -= 1
+            if not self.slots.quota:
+                self.stop()
         if opened.task.threaded:
+            self._mark(held)
             self.executor.give_thread(opened)
         held.runner = self.loop.create_task(self._execute(held, opened))
 
+    def _mark(self, held: Held) -> None:
+        """What the death of this process would be charged to: a job is marked when its own code is about to run, no sooner."""
+        held.slot = self.guard.board.start(held.holdings.number, held.lease, held.deadline)
+
     async def _execute(self, held: Held, opened: Opened) -> None:
+        if not held.threaded:
+            self._mark(held)
         result = await self.executor.run(held, opened)
         self.slots.running.discard(held)
         self.guard.board.end(held.slot)

@@ -15,11 +15,13 @@ from typing import Any
 import msgspec
 
 from chute import envelope, outcome, place, policy
-from chute.context import Context, current
+from chute.context import Context, Steps, current
 from chute.envelope import Refused
 from chute.outcome import Outcome
+from chute.policy import Policy
 from chute.queue import Queue
 from chute.signature import to_plain
+from chute.steps import ServerSteps
 from chute.task import Task
 from chute.worker.held import Held
 
@@ -56,10 +58,11 @@ class Opened:
 
 
 class Desk:
-    """The tasks of one queue, as the executor looks them up."""
+    """The tasks of one queue, as the executor looks them up. `steps`: where its jobs keep what they have done (default: the server)."""
 
-    def __init__(self, queue: Queue) -> None:
+    def __init__(self, queue: Queue, steps: Steps | None = None) -> None:
         self._queue = queue
+        self._steps = steps or ServerSteps(queue.name, lambda: queue.endpoint)
 
     @property
     def all_threaded(self) -> bool:
@@ -86,7 +89,7 @@ class Desk:
             held.attempt, held.deaths = job.attempt + 1, job.deaths
         held.result_ttl = task.policy.result_ttl if job.result_ttl < 0 else job.result_ttl
         args, kwargs = task.signature.arguments(job, held.body)
-        return Opened(task, args, kwargs, Context(job, self._queue.name, task.name, held.tag))
+        return Opened(task, args, kwargs, Context(job, self._queue.name, task.name, held.tag, self._steps))
 
     def _named(self, body: bytes) -> AnyTask:
         """The task that the job names. Raises Refused: for what is wrong with the entry before its task matters, or `unknown_task`."""
@@ -135,7 +138,7 @@ class Executor:
             else:
                 value = await opened.task.fn(*opened.args, **opened.kwargs)
         except BaseException as error:
-            return _judged(held, opened.task, error)
+            return _judged(held, opened.task.policy, error)
         return outcome.complete(value, to_plain)
 
     def give_thread(self, opened: Opened) -> "asyncio.Future[tuple[Any, BaseException | None]]":
@@ -182,40 +185,44 @@ def refuse(held: Held, refused: Refused) -> Outcome:
     return outcome.Refused(refused.reason, text)
 
 
-def _judged(held: Held, task: AnyTask, error: BaseException) -> Outcome:
+def _judged(held: Held, manners: Policy, error: BaseException) -> Outcome:
     """As `judge`; where even that fails (an error with a hostile class), the job fails and keeps no slot."""
     try:
-        return judge(held, task, error)
+        return judge(held, manners, error)
     except Exception:
         log.exception("what became of job %s cannot be judged; it fails", held.job_id or held.lease)
         return outcome.Failed("failed", describe(error))
 
 
-def judge(held: Held, task: AnyTask, error: BaseException) -> Outcome:
+def too_late(held: Held, manners: Policy) -> TimeoutError:
+    """What a run that took too long comes to."""
+    return TimeoutError(f"ran longer than {manners.timeout:g} s (the timeout of task {held.task})")
+
+
+def judge(held: Held, manners: Policy, error: BaseException) -> Outcome:
     """What a run that raised comes to: retry, snooze, failure, or release when the worker itself broke it off."""
     if isinstance(error, asyncio.CancelledError):
         if held.broken_off:
             return outcome.Released()
         if held.overdue:
-            late = TimeoutError(f"ran longer than {task.policy.timeout:g} s (the timeout of task {task.name})")
-            error = late.with_traceback(error.__traceback__)
+            error = too_late(held, manners).with_traceback(error.__traceback__)
     text, where = describe(error), place.of(error)
     seen = f"{_brief(text)}{where and f' at {where}'}"
-    match policy.judge(error, held.attempt, task.policy, random.random):
+    match policy.judge(error, held.attempt, manners, random.random):
         case policy.Again(delay, counted):
             body = rewritten(held, attempt=held.attempt if counted else held.attempt - 1)
             if len(body.encode()) > envelope.MAX_BYTES:
                 text = outcome.cut(
                     f"{text} (it cannot run again: with what we note in it, it would be larger than 1 MiB)", outcome.MAX_ERROR
                 )
-                log.warning("job %s of task %s failed: %s", held.job_id or held.lease, task.name, _brief(text))
+                log.warning("job %s of task %s failed: %s", held.job_id or held.lease, held.task, _brief(text))
                 return outcome.Failed("failed", text, _trace(error))
-            log.info("job %s of task %s will run again in %.3g s: %s", held.job_id or held.lease, task.name, delay, seen)
+            log.info("job %s of task %s will run again in %.3g s: %s", held.job_id or held.lease, held.task, delay, seen)
             return outcome.Again(round(delay * 1000), body)
         case policy.Stop(reason):
             log.warning(
                 "job %s of task %s failed for good (%s, run %d): %s. Kept: chute dead list %s",
-                held.job_id or held.lease, task.name, reason, held.attempt, seen, held.lane.name,
+                held.job_id or held.lease, held.task, reason, held.attempt, seen, held.holdings.name,
             )  # fmt: skip
             return outcome.Failed(reason, text, _trace(error))
 

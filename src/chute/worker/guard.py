@@ -14,10 +14,12 @@ MAX_IDENTITIES = 1 << 15
 
 
 class Guard:
-    """The board of a worker and, where there is one, the wire to the process that watches it."""
+    """The board of a worker and, where there is one, the wire to the process that watches it. `kills`: that one ends this process when a job
+    of it cannot be stopped otherwise."""
 
-    def __init__(self, board: Board, to: socket.socket | None = None) -> None:
+    def __init__(self, board: Board, to: socket.socket | None = None, *, kills: bool = False) -> None:
         self.board = board
+        self.kills = kills
         self._to = to
         self._said: list[Said] = []
         self._identities = 0

@@ -17,7 +17,7 @@ from chute.line import Line
 from chute.worker import clock, wire
 from chute.worker.beats import Beats, Identity
 from chute.worker.board import Board
-from chute.worker.wire import Introduced, Server
+from chute.worker.wire import Introduced, Ready
 
 
 class Helper:
@@ -26,7 +26,7 @@ class Helper:
     def __init__(self, board_fd: int, slots: int) -> None:
         ours, theirs = socket.socketpair()
         words = [sys.executable, "-c", "from chute.worker.helper import main; main()", str(theirs.fileno()), str(board_fd), str(slots)]
-        self._process = subprocess.Popen(  # noqa: S603
+        self._process = subprocess.Popen(
             words, pass_fds=(theirs.fileno(), board_fd), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, process_group=0
         )
         theirs.close()
@@ -41,11 +41,11 @@ class Helper:
 
 async def _run(worker: socket.socket, board: Board) -> None:
     """Reads identities and beats for them until the worker's end of the socket is gone."""
-    reader, _ = await asyncio.open_unix_connection(sock=worker)
+    reader, _ = await asyncio.open_unix_connection(sock=worker, limit=wire.LONGEST)
     line = beats = None
     while said := await reader.readline():
         match wire.decode(said):
-            case Server(url, how):
+            case Ready(url, how):
                 line = Line(Endpoint(Address(url, how)), lambda _: None)
                 line.open()
                 beats = Beats(line)

@@ -2,18 +2,12 @@
 
 import asyncio
 import logging
-from functools import partial
-from typing import Any
 
-from chute.script import Command
 from chute.worker.engine import Engine
 from chute.worker.lane import Lane
-from chute.worker.reclaim import answer, take_over
+from chute.worker.reclaim import PATIENCE, insist, none_started, take_over
 
 log = logging.getLogger("chute.worker")
-ASK_AGAIN = 0.1
-PATIENCE = 10.0
-"""Seconds that a leaving worker waits for a server that does not answer. What it held is then taken over by others."""
 
 
 async def leave(engine: Engine) -> int:
@@ -29,21 +23,16 @@ async def leave(engine: Engine) -> int:
 async def _close(engine: Engine, lane: Lane) -> int:
     """Once an identity is closed it can claim nothing more, so what its hash holds then is all there is, lost claims included."""
     lane.live = False
-    ask = partial(_answer, engine)
+    ask = insist(engine.line)
     given_back = 0
     for holdings in (*lane.former, lane.holdings):
         await ask(holdings.close)
-        given_back += await take_over(ask, holdings, _uncharged)
+        given_back += await take_over(ask, holdings, none_started)
     return given_back
 
 
-def _uncharged(_: bytes, body: bytes) -> bytes:
-    return body
-
-
-async def _answer(engine: Engine, command: Command) -> Any:
-    """The answer, asked for until there is one that is no error."""
-    while True:
-        if (reply := await answer(engine.line, command)) is not None:
-            return reply
-        await asyncio.sleep(ASK_AGAIN)
+def what_runs(count: int, grace: float) -> str:
+    """What to say of jobs that run while a worker is asked to end."""
+    if not count:
+        return "nothing runs"
+    return f"{count:,} running {'job has' if count == 1 else 'jobs have'} {grace:g} s to end; a second signal (Ctrl-C) gives back at once what runs"

@@ -4,6 +4,7 @@ Time counts only while our own looks succeed without a gap: whoever was suspende
 by a compare on its beat, so one that lives after all is never closed by a late judge. What it held goes back to the front in its old order.
 """
 
+import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Set
 from typing import Any, TypeAlias, cast
@@ -24,13 +25,17 @@ log = logging.getLogger("chute.worker")
 DEAD = b"dead"
 GAP = 3
 """Looks that may be missing before what was seen counts for nothing."""
+ASK_AGAIN, REFUSED_AGAIN = 0.1, 0.5
+"""Seconds until a command is sent again for which there was no line, or which the server refused."""
+PATIENCE = 10.0
+"""Seconds that who ends waits for a server that does not answer. What it held is then taken over by others."""
 PAGE = 32
 """Jobs that are taken in hand at once: each may have a megabyte."""
 
 Ask: TypeAlias = Callable[[Command], Awaitable[Any]]
 """One command -> its answer, or None when it was lost or refused."""
-Fate: TypeAlias = Callable[[bytes, bytes], bytes | Outcome]
-"""(lease, body) -> the bytes that go back to the front, or how the job ends."""
+Fate: TypeAlias = Callable[[Held], bytes | Outcome]
+"""A job that was left behind -> the bytes that go back to the front, or how it ends."""
 
 
 class Judge:
@@ -78,6 +83,18 @@ class Judge:
         return await answer(self._line, command)
 
 
+def insist(line: Line) -> Ask:
+    """Asks until there is an answer that is no error."""
+
+    async def ask(command: Command) -> Any:
+        while True:
+            if (reply := await answer(line, command)) is not None:
+                return reply
+            await asyncio.sleep(REFUSED_AGAIN if line.up else ASK_AGAIN)
+
+    return ask
+
+
 async def answer(line: Line, command: Command) -> Any:
     """The answer to one command, None when it was lost or refused. A server that does not know the scripts is told them."""
     replies = await line.ask([command])
@@ -86,9 +103,30 @@ async def answer(line: Line, command: Command) -> Any:
     return None if not replies or isinstance(replies[-1], Exception) else replies[-1]
 
 
-def all_started(_: bytes, body: bytes) -> bytes | Outcome:
-    """The fate of a job of which it is unknown whether it had started."""
-    return charge.charged(body)
+def all_started(held: Held) -> bytes | Outcome:
+    """The fate of a job that had started, or of which that is unknown: it is charged."""
+    end = charge.charged(held.body)
+    if not isinstance(end, bytes):
+        read(held)
+        held.deaths += 1
+        log.warning(
+            "job %s is a dead letter (poison): %s. Kept: chute dead list %s", held.job_id or held.lease, end.error, held.holdings.name
+        )
+    return end
+
+
+def none_started(held: Held) -> bytes:
+    """The fate of a job that is not to blame: it goes back as it is."""
+    return held.body
+
+
+def read(held: Held) -> dict[str, Any]:
+    """What a job that was left behind says of itself, noted in it too. Raises Refused for what is no job."""
+    job = envelope.check(held.body)
+    held.job_id, held.task = job.get("job_id", ""), job.get("@task", "")
+    held.attempt, held.deaths = job.get("@attempt", 0) + 1, job.get("@deaths", 0)
+    held.result_ttl = job.get("@result_ttl", policy.DEFAULT_TTL)
+    return job
 
 
 async def take_over(ask: Ask, theirs: Holdings, fate: Fate) -> int:
@@ -102,9 +140,8 @@ async def take_over(ask: Ask, theirs: Holdings, fate: Fate) -> int:
             bodies = await ask(theirs.peek(page))
             if bodies is None:
                 return count
-            given_back = await _hand_out(
-                ask, theirs, [(lease, body) for lease, body in zip(page, bodies, strict=True) if body is not None], fate
-            )
+            jobs = [(lease, left_behind(theirs, lease, body)) for lease, body in zip(page, bodies, strict=True) if body is not None]
+            given_back = await _hand_out(ask, theirs, jobs, fate)
             if given_back is None:
                 return count
             count += given_back
@@ -112,11 +149,11 @@ async def take_over(ask: Ask, theirs: Holdings, fate: Fate) -> int:
     return count
 
 
-async def _hand_out(ask: Ask, theirs: Holdings, jobs: list[tuple[bytes, bytes]], fate: Fate) -> int | None:
+async def _hand_out(ask: Ask, theirs: Holdings, jobs: list[tuple[bytes, Held]], fate: Fate) -> int | None:
     """Each job to its fate; how many there were, None when the server did not answer."""
-    fates = [(lease, body, fate(lease, body)) for lease, body in jobs]
-    for lease, body, end in fates:
-        if not isinstance(end, bytes) and not await _end(ask, theirs, lease, body, end):
+    fates = [(lease, held, fate(held)) for lease, held in jobs]
+    for lease, held, end in fates:
+        if not isinstance(end, bytes) and not await _end(ask, theirs, lease, held, end):
             return None
     back = [(lease, end) for lease, _, end in fates if isinstance(end, bytes)]
     if back and not isinstance(await ask(theirs.reclaim(back)), int):
@@ -124,23 +161,19 @@ async def _hand_out(ask: Ask, theirs: Holdings, jobs: list[tuple[bytes, bytes]],
     return len(fates)
 
 
-async def _end(ask: Ask, theirs: Holdings, lease: bytes, body: bytes, end: Outcome) -> bool:
+async def _end(ask: Ask, theirs: Holdings, lease: bytes, held: Held, end: Outcome) -> bool:
     """Stores how a job ended; whether the server took it."""
     adopted = await ask(theirs.adopt([lease]))  # for its tag: the result is newer than what the dead one may have written
     if adopted is None:
         return False
-    record = finish.record(_left(theirs, _number(lease), adopted[0], body), end)
+    held.tag = adopted[0]
+    record = finish.record(held, end)
     return bool(await ask(theirs.finish([(record.job_id, record.packed)])) in (b"1", b"0"))
 
 
-def _left(holdings: Holdings, lease: int, tag: int, body: bytes) -> Held:
-    """A job that a dead worker left behind, with one death more. It has no lane: nobody here works it."""
-    held = Held(cast(Any, None), holdings, lease, tag, body, 0.0)
-    job = envelope.check(body)
-    held.job_id, held.task = job.get("job_id", ""), job.get("@task", "")
-    held.attempt, held.deaths = job.get("@attempt", 0) + 1, job.get("@deaths", 0) + 1
-    held.result_ttl = job.get("@result_ttl", policy.DEFAULT_TTL)
-    return held
+def left_behind(holdings: Holdings, lease: bytes, body: bytes) -> Held:
+    """A job that was left behind. It has no lane: nobody here works it."""
+    return Held(cast(Any, None), holdings, _number(lease), 0, body, 0.0)
 
 
 def _number(lease: bytes) -> int:

@@ -18,6 +18,10 @@ class Slots:
         self.suspect: Held | None = None
         """A job whose process died before, waiting until nothing runs or running: while it is here nothing else starts, and nothing is claimed."""
         self.running: set[Held] = set()
+        self.held_up = False
+        """A job that cannot be stopped will be the end of this process: nothing new is begun."""
+        self.quota: int | None = None
+        """How many more jobs may be started; None: any number."""
         self.asked = 0
         self.prefetch = 0
         self.done = 0
@@ -30,17 +34,22 @@ class Slots:
     @property
     def full(self) -> bool:
         """Whether nothing more may start."""
-        return self.suspect is not None or len(self.running) >= self.concurrency
+        return self.closed or len(self.running) >= self.concurrency
+
+    @property
+    def closed(self) -> bool:
+        """Whether nothing more may start even if there were slots."""
+        return self.suspect is not None or self.held_up or self.quota == 0
 
     @property
     def free(self) -> int:
         """Slots that nothing in hand will fill."""
-        return 0 if self.suspect else self.concurrency - len(self.running) - len(self.ready) - len(self.parked) - self.asked
+        return 0 if self.closed else self.concurrency - len(self.running) - len(self.ready) - len(self.parked) - self.asked
 
     @property
     def room(self) -> int:
         """How many more jobs may be claimed. None while a job waits for a thread or must be alone: what is claimed behind it would only wait too."""
-        return 0 if self.parked or self.suspect else self.free + self.prefetch
+        return 0 if self.parked or self.closed else self.free + self.prefetch
 
     @property
     def unstarted(self) -> list[Held]:

@@ -5,7 +5,7 @@ Everything here is a short step that is repeated; nothing waits for an answer be
 
 import asyncio
 import logging
-from collections.abc import Callable, Coroutine
+from collections.abc import Coroutine
 from typing import Any
 
 import redis
@@ -21,15 +21,17 @@ log = logging.getLogger("chute.worker")
 SWEEP = 0.05
 RELEASE_AFTER = 0.2
 """Seconds that a job may lie in hand unstarted while others could run it."""
+STUCK = 0.5
+"""Seconds past its timeout after which a job is taken for one that only the end of this process can stop: then nothing new is begun here."""
 COUNT_EVERY = 1.0
-OBSERVE_EVERY = 0.5
+NOTE_EVERY = 0.2
 
 
 class Tender:
     """The timers of one worker. `more`: steps that run as long."""
 
-    def __init__(self, engine: Engine, observer: Callable[[Engine], None] | None, more: list[Coroutine[Any, Any, None]]) -> None:
-        self._engine, self._observer, self._more = engine, observer, more
+    def __init__(self, engine: Engine, more: list[Coroutine[Any, Any, None]]) -> None:
+        self._engine, self._more = engine, more
         self._tasks: list[asyncio.Task[None]] = []
 
     def start(self) -> None:
@@ -39,23 +41,22 @@ class Tender:
             clock.every(SWEEP, self.sweep),
             clock.every(timing.beat, self.beat),
             clock.every(COUNT_EVERY, self.count),
-            clock.every(OBSERVE_EVERY, self.observe),
+            clock.every(NOTE_EVERY, self.note),
             *self._more,
         ]
         self._tasks = [asyncio.create_task(step, name="chute timer") for step in steps]
-        self.observe()
 
-    def observe(self) -> None:
-        """Writes the totals on the board, and lets the observer look."""
+    def note(self) -> None:
+        """Writes the totals on the board."""
         totals = self._engine.totals
         self._engine.guard.board.count(totals[kind] for kind in KINDS)
-        if self._observer:
-            self._observer(self._engine)
 
     def stop(self) -> None:
-        """Ends every timer."""
+        """Ends every timer, with a last look at the counters."""
         for task in self._tasks:
             task.cancel()
+        self.count()
+        self.note()
 
     def sweep(self) -> None:
         """One scan for everything that is late: answers, deadlines, jobs in hand, the waits of a full or stopping worker."""
@@ -72,6 +73,7 @@ class Tender:
         if engine.stopping or engine.full_since is not None:
             engine.unblock()
         unstarted = [*engine.slots.ready, *engine.slots.parked]
+        engine.slots.held_up = engine.guard.kills and any(held.deadline and now > held.deadline + STUCK for held in engine.slots.running)
         late = {held.lane for held in unstarted if now - held.since > RELEASE_AFTER}
         if late:  # all of that queue: a younger one that stayed would overtake
             engine.slots.prefetch = 0
@@ -99,7 +101,8 @@ class Tender:
         if held.runner and not held.threaded:
             held.runner.cancel()
         else:
-            log.warning("job %s of task %s is past its timeout; a plain function cannot be stopped, it goes on", held.job_id, held.task)
+            end = "if it does not end, its process is killed" if self._engine.guard.kills else "it goes on"
+            log.warning("job %s of task %s is past its timeout; a plain function cannot be stopped: %s", held.job_id, held.task, end)
 
     def _beat(self, lane: Lane) -> None:
         engine, holdings, sent = self._engine, lane.holdings, clock.now()

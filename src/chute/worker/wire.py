@@ -1,18 +1,70 @@
-"""What a worker says to the process that beats for it, one JSON object a line. Data only.
+"""What a worker process and the process that watches it say to each other, one JSON object a line. Data only.
 
-The socket belongs to these two alone; its end is the end of the worker.
+The socket belongs to these two alone; its end is the end of one of them.
 """
 
 from typing import TypeAlias
 
 import msgspec
 
+from chute.policy import Policy
 
-class Server(msgspec.Struct, tag=True):
-    """Where the queues are: a URL ("" = the embedded server) and who chose it."""
+LONGEST = 1 << 24
+"""Bytes of one line at most."""
+
+
+class Start(msgspec.Struct, tag=True):
+    """To a child of `chute work`, first of all: what to run and how. `url` is what `--url` said. `first`: it says where it works, and gives up
+    when no server is there; one that comes later waits for the server."""
+
+    module: str
+    url: str | None
+    concurrency: int
+    threads: int
+    grace: float
+    burst: bool
+    max_jobs: int | None
+    log_level: str
+    log_format: str
+    first: bool = True
+
+
+class Manner(msgspec.Struct, frozen=True):
+    """A task's policy as far as it concerns a run that took too long."""
+
+    retries: int
+    backoff: float
+    backoff_cap: float
+    timeout: float | None
+    result_ttl: int
+    retried: bool
+    given_up: bool
+
+    @staticmethod
+    def of(policy: Policy) -> "Manner":
+        """Of a task's policy. Exceptions cannot be told to another process, but what becomes of a TimeoutError can."""
+        retried, given_up = issubclass(TimeoutError, policy.retry_on), issubclass(TimeoutError, policy.give_up_on)
+        return Manner(policy.retries, policy.backoff, policy.backoff_cap, policy.timeout, policy.result_ttl, retried, given_up)
+
+    def policy(self) -> Policy:
+        """A policy that treats a TimeoutError as the task's own does."""
+        retry_on, give_up_on = (Exception if self.retried else ()), (TimeoutError if self.given_up else ())
+        return Policy(self.retries, self.backoff, self.backoff_cap, retry_on, give_up_on, self.timeout, self.result_ttl)
+
+
+class Tasks(msgspec.Struct, frozen=True):
+    """The tasks of a queue, and which of them runs a job that names none."""
+
+    manners: dict[str, Manner]
+    fallback: str | None
+
+
+class Ready(msgspec.Struct, tag=True):
+    """Where the queues are, a URL ("" = the embedded server) and who chose it, and what they are. Said once the server has answered."""
 
     url: str
     how: str
+    queues: dict[str, Tasks]
 
 
 class Introduced(msgspec.Struct, tag=True):
@@ -24,7 +76,19 @@ class Introduced(msgspec.Struct, tag=True):
     worker: str
 
 
-Said: TypeAlias = Server | Introduced
+class Stopping(msgspec.Struct, tag=True):
+    """It starts nothing any more, and so many jobs run."""
+
+    running: int
+
+
+class Left(msgspec.Struct, tag=True):
+    """Everything was given back; the process ends. `done`: nothing more was ready, and it was to end then."""
+
+    done: bool
+
+
+Said: TypeAlias = Start | Ready | Introduced | Stopping | Left
 _decoder = msgspec.json.Decoder(Said)
 
 

@@ -1,0 +1,96 @@
+"""What the supervisor says to the server for its children: beats, the care for their queues, the settling of what dead ones held.
+
+It speaks over one line of its own, from when the first child is ready. Knows children by their identities and boards, not how they are kept.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Coroutine, Iterable
+from typing import Any
+
+from chute import settings
+from chute.address import Address
+from chute.connection import Endpoint
+from chute.envelope import Refused
+from chute.holdings import Holdings, length_of
+from chute.line import Line
+from chute.worker import clock
+from chute.worker.beats import Beats, Identity
+from chute.worker.care import Caretaker
+from chute.worker.child import Child
+from chute.worker.clock import Timing
+from chute.worker.reclaim import answer, insist, left_behind, read
+from chute.worker.settle import settle
+from chute.worker.watch import Marks
+from chute.worker.wire import Ready
+
+CHECK_EVERY = 0.1
+MEASURE_EVERY = 0.5
+
+
+class Agent:
+    """`do` runs a step until it is cancelled; `children` are those who are not settled."""
+
+    def __init__(self, do: Callable[[Coroutine[Any, Any, Any]], None], children: Callable[[], Iterable[Child]]) -> None:
+        self.depth = 0
+        """How many jobs were ready a moment ago."""
+        self._do, self._children = do, children
+        self._queues: list[str] = []
+        self._line: Line | None = None
+
+    def serve(self, ready: Ready) -> None:
+        """Begins where the first child works; from then on cares for every queue that a child names."""
+        timing = Timing(settings.beat_every(), settings.dead_after())
+        if self._line is None:
+            self._line = Line(Endpoint(Address(ready.url, ready.how)), lambda _: None)
+            self._line.open()
+            self._beats = Beats(self._line)
+            self._do(clock.every(timing.beat, self._beats.beat))
+            self._do(clock.every(CHECK_EVERY, self._line.check))
+            self._do(clock.every(MEASURE_EVERY, self._measure))
+        if new := [queue for queue in ready.queues if queue not in self._queues]:
+            self._queues += new
+            for step in Caretaker(self._line, new, timing, self._ours).steps():
+                self._do(step)
+
+    def introduce(self, identity: Identity) -> None:
+        """Beats for this one from now on."""
+        self._beats.add(identity)
+
+    async def settle(self, child: Child) -> Counter[str]:
+        """What a child that has ended held goes where it belongs; the outcomes by kind. Returns once the server has answered."""
+        if self._line is None:
+            return Counter()
+        for identity in child.identities.values():
+            self._beats.drop(identity)
+        return await settle(insist(self._line), child)
+
+    async def names(self, child: Child, marks: Marks) -> list[str]:
+        """What to call these jobs, which only the server knows."""
+        return [await self._name(child.identities[number], lease) for number, lease in marks if number in child.identities]
+
+    async def close(self) -> None:
+        """Ends the line."""
+        if self._line:
+            await self._line.close()
+
+    async def _name(self, identity: Identity, lease: int) -> str:
+        theirs, field = Holdings(identity.queue, identity.worker), b"%d" % lease
+        bodies = await answer(self._line, theirs.peek([field])) if self._line else None
+        if not bodies or bodies[0] is None:
+            return f"lease {lease}"
+        held = left_behind(theirs, field, bodies[0])
+        try:
+            read(held)
+        except Refused:
+            return f"lease {lease}"
+        return f"job {held.job_id or lease}{held.task and f' of task {held.task}'}"
+
+    def _ours(self) -> set[str]:
+        return {identity.worker for child in self._children() for identity in child.identities.values()}
+
+    def _measure(self) -> None:
+        if self._line:
+            self._line.send(map(length_of, self._queues), self._measured)
+
+    def _measured(self, replies: list[Any] | None) -> None:
+        self.depth = sum(reply for reply in replies or () if isinstance(reply, int))

@@ -1,0 +1,77 @@
+"""What a child held when it ended -> queued, or an end. Its board tells which of these jobs had started: nobody else pays for a death.
+
+A child that we killed for a job that nothing else could stop is no death: that job took too long, and its neighbours go back as they are.
+"""
+
+import logging
+import signal
+from collections import Counter
+from functools import partial
+
+from chute.envelope import Refused
+from chute.holdings import Holdings
+from chute.outcome import Outcome
+from chute.worker import execute
+from chute.worker.charge import POISON
+from chute.worker.child import Child
+from chute.worker.held import Held
+from chute.worker.reclaim import Ask, all_started, none_started, read, take_over
+from chute.worker.wire import Tasks
+
+log = logging.getLogger("chute.worker")
+
+
+async def settle(ask: Ask, child: Child) -> Counter[str]:
+    """Closes each identity of a child that has ended and hands out what it held; the outcomes by kind. `ask` must insist on an answer."""
+    ended: Counter[str] = Counter()
+    started = {(number, lease) for number, lease, _ in child.board.started()}
+
+    def fate(number: int, held: Held) -> bytes | Outcome:
+        mark = (number, held.lease)
+        end: bytes | Outcome = none_started(held)
+        if mark in child.late and child.ready:
+            end = _timed_out(held, child.ready.queues[held.holdings.name])
+        elif mark in started and not child.killed and not child.left:
+            end = _charged(held, child)
+        if not isinstance(end, bytes):
+            ended[end.kind] += 1
+        return end
+
+    for number, identity in child.identities.items():
+        theirs = Holdings(identity.queue, identity.worker)
+        await ask(theirs.close)
+        await take_over(ask, theirs, partial(fate, number))
+    return ended
+
+
+def cause(code: int | None) -> str:
+    """How a process ended, in words."""
+    if code is None or code >= 0:
+        return f"exit code {code}"
+    try:
+        return signal.Signals(-code).name
+    except ValueError:
+        return f"signal {-code}"
+
+
+def _charged(held: Held, child: Child) -> bytes | Outcome:
+    end = all_started(held)
+    if isinstance(end, bytes) and end != held.body:
+        read(held)
+        log.warning(
+            "job %s%s ran in process %d when that died (%s): death %d of %d, it runs alone next time",
+            held.job_id or held.lease, held.task and f" of task {held.task}", child.pid, cause(child.code), held.deaths + 1, POISON,
+        )  # fmt: skip
+    return end
+
+
+def _timed_out(held: Held, tasks: Tasks) -> bytes | Outcome:
+    """What a run that nothing but the end of its process could stop comes to: as any other that took too long."""
+    try:
+        job = read(held)
+    except Refused:
+        return held.body
+    held.task = held.task or tasks.fallback or ""
+    policy = tasks.manners[held.task].policy()
+    held.result_ttl = job.get("@result_ttl", policy.result_ttl)
+    return execute.judge(held, policy, execute.too_late(held, policy))

@@ -1,0 +1,235 @@
+"""The process of `chute work`: starts the processes that run the jobs, and replaces those that end.
+
+It imports none of the user's code, so whatever a handler does to its own process, this one stays: it knows the children by their boards, by
+what they say over their sockets, and by SIGCHLD. What it has to say to the server, `agent` says.
+"""
+
+import asyncio
+import logging
+import signal
+from collections import Counter
+from collections.abc import Callable, Coroutine, Sequence
+from typing import Any
+
+from msgspec.structs import replace
+
+from chute.worker import clock
+from chute.worker.agent import Agent
+from chute.worker.child import Child, see_off
+from chute.worker.leave import what_runs
+from chute.worker.reclaim import PATIENCE
+from chute.worker.settle import cause
+from chute.worker.watch import EVERY, Marks, Watch
+from chute.worker.wire import Introduced, Ready, Said, Start
+
+log = logging.getLogger("chute.worker")
+HOPELESS = 2
+"""The exit code of a child whose module cannot be worked: to start it again is in vain."""
+FIRST_REST, LONGEST_REST = 0.1, 10.0
+"""Seconds before a child that died soon after its start is replaced once more; the first time it is replaced at once."""
+OBSERVE_EVERY = 0.5
+RELOAD_GRACE = 1.0
+"""Seconds that running jobs get when the code has changed."""
+ANNOUNCED = 0.5
+"""Seconds in which the children say what still runs in them."""
+
+
+class Supervisor:
+    """Keeps `processes` children. `command` is what starts one, `start` what it is told."""
+
+    def __init__(self, command: Sequence[str], start: Start, processes: int) -> None:
+        self.start, self.processes = start, processes
+        self.children: list[Child] = []
+        """Those of which not everything is settled."""
+        self.stopping = False
+        self.came_up: Callable[[Ready], None] = lambda _: None
+        """Called when the first child is ready."""
+        self.observer: Callable[[], None] = lambda: None
+        """Called about twice a second from then on."""
+        self.changed: Callable[[], str] | None = None
+        """Which file changed since the last call, "" = none. Then the children are started anew."""
+        self.deserted: Callable[[], bool] = lambda: False
+        """Whether the SIGHUP that came is the end of the terminal."""
+        self._command = command
+        self._seats: list[Child] = []
+        """Who works; a child that ends has its seat until another takes it."""
+        self._code = 0
+        self._fresh = False
+        """A file has changed since a child's module turned out to be broken."""
+        self._past: Counter[str] = Counter()
+        self._tasks: set[asyncio.Task[Any]] = set()
+        self.agent = Agent(self._do, lambda: self.children)
+
+    @property
+    def totals(self) -> Counter[str]:
+        """Outcomes by kind since the start."""
+        return sum((Counter(child.board.totals) for child in self.children), self._past)
+
+    @property
+    def running(self) -> int:
+        """How many jobs run now."""
+        return sum(child.running for child in self.children)
+
+    async def run(self) -> int:
+        """Works until it is told to stop; the exit code."""
+        self._now = asyncio.Event()
+        """What still runs is to be given back at once."""
+        self._watch = Watch(self._report)
+        loop = asyncio.get_running_loop()
+        for number, act in (
+            (signal.SIGTERM, self.stop),
+            (signal.SIGINT, self.stop),
+            (signal.SIGHUP, self._hang_up),
+            (signal.SIGCHLD, self._reap),
+        ):
+            loop.add_signal_handler(number, act)
+        try:
+            await self._work()
+        finally:
+            for child in self.children:
+                child.kill()
+            for task in self._tasks:
+                task.cancel()
+            await self.agent.close()
+        return self._code
+
+    def stop(self) -> None:
+        """Asks every child to end: what runs has the grace. A second call gives it back at once."""
+        if self.stopping:
+            self._now.set()
+            return
+        self.stopping = True
+        self._do(self._announce())
+        for child in self.children:
+            self._do(see_off(child, self.start.grace, self._now))
+
+    async def _work(self) -> None:
+        """From the first child to the end of the last. The first is alone: what keeps it from working would keep the others too."""
+        if self.changed:
+            self._do(clock.every(OBSERVE_EVERY, self._look_at_files))
+        first = self._spawn(first=True)
+        await first.settled_in.wait()
+        while first.ready is None and self._broken(first) and await self._repaired():
+            first = self._spawn(first=True)
+            await first.settled_in.wait()
+        if first.ready is None:
+            self._code = 0 if self.stopping else max(1, first.code or 0)
+            return
+        self.came_up(first.ready)
+        self._do(clock.every(EVERY, lambda: self._watch.look(self.children)))
+        self._do(clock.every(OBSERVE_EVERY, self.observer))
+        self._seats = [first, *[self._spawn() for _ in range(self.processes - 1)]]
+        await asyncio.gather(*[self._keep(seat) for seat in range(self.processes)])
+        await self._settled()
+
+    async def _keep(self, seat: int) -> None:
+        """Replaces whoever ends in this seat, until all are to end."""
+        rest = 0.0
+        while True:
+            child = self._seats[seat]
+            await child.gone.wait()
+            if self._seats[seat] is not child:
+                continue
+            if self.stopping or (child.left and child.left.done):
+                return
+            if self._broken(child) and not await self._repaired():
+                self._code = HOPELESS
+                self.stop()
+                return
+            rest = 0.0 if child.left or clock.now() - child.began > LONGEST_REST else rest
+            await clock.until(lambda: self.stopping, rest)
+            rest = min(LONGEST_REST, max(FIRST_REST, 2 * rest))
+            if self.stopping:
+                return
+            self._seats[seat] = self._spawn()
+
+    def _spawn(self, *, first: bool = False) -> Child:
+        child = Child(self._command, replace(self.start, first=first), self._heard)
+        self.children.append(child)
+        return child
+
+    def _heard(self, child: Child, said: Said) -> None:
+        match said:
+            case Ready():
+                self.agent.serve(said)
+            case Introduced(number):
+                self.agent.introduce(child.identities[number])
+
+    def _reap(self) -> None:
+        """Some child has ended: others' jobs must not wait for that."""
+        for child in list(self.children):
+            if child.reap():
+                if child.ready and not (child.left or child.killed or self.stopping):
+                    log.warning("process %d died (%s); what it held goes back, another takes its place", child.pid, cause(child.code))
+                elif not child.ready and self._seats and not self.stopping:
+                    log.warning("process %d ended at its start (%s)", child.pid, cause(child.code))
+                self._do(self._settle(child))
+
+    async def _settle(self, child: Child) -> None:
+        await child.last_words()
+        ended = await self.agent.settle(child)
+        self._past += ended + Counter(child.board.totals)
+        self.children.remove(child)
+
+    async def _settled(self) -> None:
+        if not await clock.until(lambda: not self.children, PATIENCE):
+            log.warning("the server does not answer; what was still held will be taken over by others")
+
+    async def _announce(self) -> None:
+        """Says what still runs, once the children have said it."""
+        await clock.until(lambda: all(child.stopping or child.code is not None for child in self.children), ANNOUNCED)
+        running = sum(child.stopping.running if child.stopping else child.running for child in self.children)
+        log.info("stopping: %s", what_runs(running, self.start.grace))
+
+    def _hang_up(self) -> None:
+        """SIGHUP: the processes are replaced, one by one; or the terminal is gone."""
+        if self.deserted():
+            self.stop()
+        elif not self.stopping and self._seats:
+            self._do(self._roll())
+
+    async def _roll(self) -> None:
+        """Each gets its successor before it ends, so that the work never stops; one that cannot start ends none."""
+        log.info("replacing the %d processes, one by one", self.processes)
+        for seat, old in enumerate(list(self._seats)):
+            new = self._spawn()
+            await new.settled_in.wait()
+            if new.ready is None or self.stopping:
+                log.error("the new process ended at its start (%s): the old ones go on", cause(new.code))
+                return
+            self._seats[seat] = new
+            await see_off(old, self.start.grace, self._now)
+        log.info("all processes are replaced")
+
+    def _look_at_files(self) -> None:
+        """With --reload: starts the children anew when a file has changed."""
+        if self.changed and (what := self.changed()) and not self.stopping:
+            log.info("%s changed: starting anew", what)
+            self._fresh = True
+            for child in self.children:
+                self._do(see_off(child, RELOAD_GRACE, self._now))
+
+    def _broken(self, child: Child) -> bool:
+        """Whether its module cannot be worked."""
+        return child.ready is None and child.code == HOPELESS
+
+    async def _repaired(self) -> bool:
+        """With --reload a broken module is waited for; whether there is something new to try."""
+        if self.changed is None:
+            return False
+        self._fresh = False
+        await clock.until(lambda: self._fresh or self.stopping)
+        return not self.stopping
+
+    def _report(self, text: str, child: Child, marks: Marks) -> None:
+        self._do(self._name(text, child, marks))
+
+    async def _name(self, text: str, child: Child, marks: Marks) -> None:
+        """Logs the text with the names of jobs, which only the server knows."""
+        names = await self.agent.names(child, marks)
+        log.warning("%s: %s", text, ", ".join(names) or "no job")
+
+    def _do(self, work: Coroutine[Any, Any, Any]) -> None:
+        task = asyncio.ensure_future(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
