@@ -21,7 +21,7 @@ ROOT = Path(__file__).parents[1]
 SRC, TESTS = ROOT / "src" / "chute", ROOT / "tests"
 
 LAYERS = (
-    "keys duration settings script release keeper place worker.clock",  # names and numbers; the keeper stands alone
+    "keys duration settings script release keeper place rest worker.clock",  # names and numbers; the keeper stands alone
     "errors envelope address",
     "context outcome policy signature version server",  # what a job is, and the server that is there
     "connection",
@@ -32,7 +32,7 @@ LAYERS = (
     "call",
     "task",
     "queue",  # what people call
-    "worker.board worker.wire worker.charge",
+    "worker.board worker.wire worker.charge worker.trouble",
     "worker.guard worker.beats",
     "worker.helper worker.lane worker.child",
     "worker.held",
@@ -86,7 +86,7 @@ WITHOUT_A_TEST: set[str] = {
 
 OF_NO_MODULE = {
     "cli/test_clear.py", "test_chaos.py", "test_examples.py", "test_house_rules.py", "test_new_user.py", "test_protocol_model.py", "test_readme.py",
-    "test_servers.py", "test_state_machine.py", "test_typing.py", "test_wait_model.py", "test_web.py",
+    "test_servers.py", "test_state_machine.py", "worker/test_degraded.py", "test_typing.py", "test_wait_model.py", "test_web.py",
 }  # fmt: skip
 OF_NO_MODULE_EITHER = ("contract", "docs", "scripts")
 """Tests of promises, of the documentation, of the scripts and of the tests themselves."""

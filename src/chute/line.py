@@ -17,8 +17,9 @@ from typing import Any
 import hiredis
 import redis
 
-from chute.connection import TIMEOUT, Endpoint
+from chute.connection import TIMEOUT, Endpoint, refused
 from chute.errors import ServerUnavailable
+from chute.rest import Rest
 from chute.script import Command
 
 log = logging.getLogger("chute.line")
@@ -37,11 +38,19 @@ class _Exchange:
 
 
 class Line:
-    """A connection that is dialled until it is closed. `changed(line)` is called when it goes up or down and when a dial fails."""
+    """A connection that is dialled until it is closed. `changed(line)` is called when it goes up or down and when a dial fails. `rest`: spares
+    a server that refuses everything, together with the other lines that have it."""
 
-    def __init__(self, endpoint: Endpoint, changed: Callable[["Line"], None], pushed: Callable[[Any], None] | None = None) -> None:
-        self.up = False
+    def __init__(
+        self,
+        endpoint: Endpoint,
+        changed: Callable[["Line"], None],
+        pushed: Callable[[Any], None] | None = None,
+        rest: Rest | None = None,
+    ) -> None:
+        self.connected = False
         self.error: Exception | None = None
+        self._rest = rest
         self._endpoint, self._changed, self._pushed = endpoint, changed, pushed
         self._pending: deque[_Exchange] = deque()
         self._outbox: asyncio.Queue[bytes] = asyncio.Queue()
@@ -53,11 +62,18 @@ class Line:
         if self._life is None:
             self._life = asyncio.get_running_loop().create_task(self._live(), name="chute line")
 
+    @property
+    def up(self) -> bool:
+        """Whether something may be sent: the server is there, and it does not refuse everything."""
+        return self.connected and (self._rest is None or self._rest.over)
+
     def send(self, commands: Iterable[Command], done: Done, timeout: float = TIMEOUT) -> None:
-        """Sends the commands in one write; `done` gets their replies. Where the line is down it gets None at once: nothing was sent."""
+        """Sends the commands in one write; `done` gets their replies. Where the line is not up it gets None at once: nothing was sent."""
         if not self.up:
             done(None)
             return
+        if self._rest:
+            self._rest.sends()
         packed = [hiredis.pack_command(command) for command in commands]  # type: ignore[arg-type]
         self._pending.append(_Exchange(len(packed), done, time.monotonic() + timeout))
         self._outbox.put_nowait(b"".join(packed))
@@ -99,6 +115,7 @@ class Line:
             except (redis.RedisError, OSError, TimeoutError, ServerUnavailable) as error:
                 self.error = error
                 if connection is None:
+                    pause = LONGEST_PAUSE if refused(error) else pause
                     self._changed(self)
             finally:
                 self._down()
@@ -127,7 +144,7 @@ class Line:
         loop = asyncio.get_running_loop()
         self._outbox = asyncio.Queue()
         self._traffic = (loop.create_task(self._read(connection)), loop.create_task(self._write(connection)))
-        self.up, self.error = True, None
+        self.connected, self.error = True, None
         self._changed(self)
         try:
             await asyncio.wait(self._traffic, return_when=asyncio.FIRST_COMPLETED)
@@ -144,8 +161,10 @@ class Line:
         while True:
             try:
                 reply = await connection.read_response(timeout=math.inf)
-            except redis.ResponseError as error:
+            except (redis.ResponseError, redis.BusyLoadingError) as error:
                 reply = error
+            if self._rest:
+                self._rest.answered(reply)
             exchange = self._pending[0]
             exchange.replies.append(reply)
             if len(exchange.replies) == exchange.count:
@@ -157,10 +176,10 @@ class Line:
             task.cancel()
 
     def _down(self) -> None:
-        was_up, self.up = self.up, False
+        was_connected, self.connected = self.connected, False
         lost, self._pending = self._pending, deque()
         for exchange in lost:
             exchange.done(None)
-        if was_up:
+        if was_connected:
             log.debug("connection lost: %s", self.error)
             self._changed(self)

@@ -95,7 +95,7 @@ class Watch:
         await self._line.close()
 
     def _changed(self, line: Line) -> None:
-        if line.up:
+        if line.connected:
             self._reached = True
             line.send([store.TRACKING_ON], lambda _: None)
             self._read(list(self._waiting))

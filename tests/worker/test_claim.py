@@ -8,6 +8,7 @@ import redis
 
 from chute.holdings import CLAIM_BYTES
 from chute.queue import Queue
+from chute.rest import Rest
 from chute.worker import clock
 from chute.worker.claim import Claims
 from chute.worker.held import Held
@@ -22,7 +23,7 @@ class Hand:
 
     def __init__(self, *weights: int | None, concurrency: int = 10) -> None:
         self.lanes = [
-            Lane(Queue(f"q{i}", url="redis://127.0.0.1:1"), weight, cast(Any, None), lambda: None, lambda *_: 0)
+            Lane(Queue(f"q{i}", url="redis://127.0.0.1:1"), weight, cast(Any, None), lambda: None, lambda *_: 0, Rest())
             for i, weight in enumerate(weights)
         ]
         for lane in self.lanes:

@@ -31,9 +31,12 @@ class Report:
     def look(self) -> None:
         """Called about twice a second."""
         now = time.monotonic()
+        due = now - self._reported
+        if self._screen.live or due >= REPORT_EVERY - 1:  # nobody sees it sooner, and a server may have enough to do
+            self._supervisor.agent.measure()
         text = self._now(now)
         self._show(text)
-        if not self._screen.live and now - self._reported >= REPORT_EVERY:
+        if not self._screen.live and due >= REPORT_EVERY:
             self._reported = now
             log.info("%s", text)
 

@@ -2,13 +2,14 @@
 
 from chute.holdings import Holdings
 from chute.queue import Queue
+from chute.rest import Rest
 from chute.worker.held import Held
 from chute.worker.lane import Lane
 
 
 def held(queue: Queue, body: bytes, delivery: int = 1) -> Held:
     """The job, as if it had been claimed; `delivery` is its tag and its lease."""
-    lane = Lane(queue, 1, _nothing, _nothing, _number)  # opens nothing: a worker would
+    lane = Lane(queue, 1, _nothing, _nothing, _number, Rest())  # opens nothing: a worker would
     return Held(lane, Holdings(queue.name, "test"), delivery, delivery, body, 0.0)
 
 

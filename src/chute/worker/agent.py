@@ -13,6 +13,7 @@ from chute.connection import Endpoint
 from chute.envelope import Refused
 from chute.holdings import Holdings, length_of
 from chute.line import Line
+from chute.rest import Rest
 from chute.worker import clock
 from chute.worker.beats import Beats, Identity
 from chute.worker.care import Caretaker
@@ -24,7 +25,6 @@ from chute.worker.watch import Marks
 from chute.worker.wire import Ready
 
 CHECK_EVERY = 0.1
-MEASURE_EVERY = 0.5
 
 
 class Agent:
@@ -32,7 +32,7 @@ class Agent:
 
     def __init__(self, do: Callable[[Coroutine[Any, Any, Any]], None], children: Callable[[], Iterable[Child]]) -> None:
         self.depth = 0
-        """How many jobs were ready a moment ago."""
+        """How many jobs were ready when that was last measured."""
         self._do, self._children = do, children
         self._queues: list[str] = []
         self._line: Line | None = None
@@ -41,12 +41,11 @@ class Agent:
         """Begins where the first child works; from then on cares for every queue that a child names."""
         timing = Timing(settings.beat_every(), settings.dead_after())
         if self._line is None:
-            self._line = Line(Endpoint(Address(ready.url, ready.how)), lambda _: None)
+            self._line = Line(Endpoint(Address(ready.url, ready.how)), lambda _: None, rest=Rest())
             self._line.open()
             self._beats = Beats(self._line)
             self._do(clock.every(timing.beat, self._beats.beat))
             self._do(clock.every(CHECK_EVERY, self._line.check))
-            self._do(clock.every(MEASURE_EVERY, self._measure))
         if new := [queue for queue in ready.queues if queue not in self._queues]:
             self._queues += new
             for step in Caretaker(self._line, new, timing, self._ours).steps():
@@ -88,7 +87,8 @@ class Agent:
     def _ours(self) -> set[str]:
         return {identity.worker for child in self._children() for identity in child.identities.values()}
 
-    def _measure(self) -> None:
+    def measure(self) -> None:
+        """Asks how many jobs are ready."""
         if self._line:
             self._line.send(map(length_of, self._queues), self._measured)
 

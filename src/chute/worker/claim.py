@@ -145,6 +145,7 @@ class Claims:
     def _took(self, asked: Asked, reply: list[Any]) -> None:
         server_ms, tag, bodies = reply
         lane, now = asked.lane, clock.now()
+        lane.trouble.ends()
         self.ahead = server_ms / 1000 - now
         first = asked.call * 1000 + 1
         jobs = [Held(lane, asked.holdings, first + i, tag + i, body, now) for i, body in enumerate(bodies)]
@@ -172,7 +173,7 @@ class Claims:
         lane.doubt(asked.call, asked.void)  # lost, or an error that may have come half-way
         if isinstance(reply, Exception):
             lane.pause_until = clock.now() + REFUSAL_PAUSE
-            log.warning("queue %s: the server refuses to hand out jobs (%s); trying again", lane.name, reply)
+            lane.trouble.says(f"queue {lane.name}: the server refuses to hand out jobs ({reply}); trying again")
 
 
 def _turn(lane: Lane) -> float:

@@ -17,6 +17,7 @@ from chute.envelope import Refused
 from chute.line import Line
 from chute.outcome import Outcome, Released
 from chute.queue import Queue
+from chute.rest import Rest
 from chute.script import LOAD
 from chute.worker import clock, execute, finish
 from chute.worker.claim import Claims
@@ -40,10 +41,11 @@ class Engine:
     def __init__(self, queues: list[tuple[Queue, int | None]], concurrency: int, threads: int, timing: Timing, guard: Guard) -> None:
         self.loop = asyncio.get_running_loop()
         self.timing = timing
-        self.line = Line(queues[0][0].endpoint, self._line_changed)
+        rest = Rest()
+        self.line = Line(queues[0][0].endpoint, self._line_changed, rest=rest)
         self.guard = guard
         self.lanes = [
-            Lane(queue, weight, self.line.send, self.poke, partial(guard.introduce, n)) for n, (queue, weight) in enumerate(queues)
+            Lane(queue, weight, self.line.send, self.poke, partial(guard.introduce, n), rest) for n, (queue, weight) in enumerate(queues)
         ]
         self.desks = {lane: Desk(lane.queue) for lane in self.lanes}
         if all(desk.all_threaded for desk in self.desks.values()):
@@ -262,13 +264,13 @@ class Engine:
         return self.slots.empty and not self.finisher.waiting and not self.finisher.unanswered and not self._flights and nothing_waits
 
     def _line_changed(self, line: Line) -> None:
-        if not line.up and self._reached and not self.stopping:
+        if not line.connected and self._reached and not self.stopping:
             log.warning("the connection to the server is lost (%s); trying again", line.error)
-        elif line.up and self._reached is False:
+        elif line.connected and self._reached is False:
             log.warning("the server is back")
-        if self._reached is not None or line.up:
-            self._reached = line.up
-        if line.up:
+        if self._reached is not None or line.connected:
+            self._reached = line.connected
+        if line.connected:
             self.load()
             for lane in self.lanes:
                 lane.line.open()

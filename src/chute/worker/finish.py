@@ -17,11 +17,12 @@ from chute.outcome import Again, Completed, Failed, Outcome, Refused, Released, 
 from chute.script import Command
 from chute.store import CHUNK
 from chute.worker.held import Held
+from chute.worker.trouble import Trouble
 
 log = logging.getLogger("chute.worker")
 KEPT_OF_REFUSED = 64 << 10
 FLIGHT_BYTES = 1 << 20
-REPEAT_AFTER = 0.5
+REPEAT_AFTER = 1.0
 """Seconds after which a finish that the server refused is sent again."""
 _pack = msgspec.msgpack.Encoder().encode
 
@@ -47,6 +48,7 @@ class Finisher:
         self.waiting: list[Record] = []
         self.unanswered = 0
         self._later, self._unknown = later, unknown
+        self._trouble = Trouble("the server stores outcomes again")
 
     def add(self, held: Held, result: Outcome) -> None:
         """Takes an outcome. One that cannot be written becomes a failure that can: a lease must not be left without an end."""
@@ -75,6 +77,7 @@ class Finisher:
         """What became of a batch; `reply` is a letter for each record, an error, or None when it was lost."""
         if isinstance(reply, bytes):
             self.unanswered -= len(batch)
+            self._trouble.ends()
             if reply.strip(b"1"):
                 self._look(batch, reply)
             return
@@ -86,7 +89,7 @@ class Finisher:
             self._unknown()
             self._again(batch)
         else:
-            log.warning("the server refuses to store outcomes (%s); %d jobs keep their leases, trying again", reply, len(batch))
+            self._trouble.says(f"the server refuses to store outcomes ({reply}); their jobs keep their leases, trying again")
             self._later(REPEAT_AFTER, lambda: self._again(batch))
 
     def _again(self, batch: list[Record]) -> None:

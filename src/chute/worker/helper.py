@@ -14,6 +14,7 @@ from chute import settings
 from chute.address import Address
 from chute.connection import Endpoint
 from chute.line import Line
+from chute.rest import Rest
 from chute.worker import clock, wire
 from chute.worker.beats import Beats, Identity
 from chute.worker.board import Board
@@ -46,7 +47,7 @@ async def _run(worker: socket.socket, board: Board) -> None:
     while said := await reader.readline():
         match wire.decode(said):
             case Ready(url, how):
-                line = Line(Endpoint(Address(url, how)), lambda _: None)
+                line = Line(Endpoint(Address(url, how)), lambda _: None, rest=Rest())
                 line.open()
                 beats = Beats(line)
                 beating = asyncio.create_task(clock.every(settings.beat_every(), beats.beat))

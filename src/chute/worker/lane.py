@@ -15,11 +15,13 @@ import redis
 from chute.holdings import Holdings
 from chute.line import Line
 from chute.queue import Queue
+from chute.rest import Rest
 from chute.script import LOAD
 from chute.worker import clock
+from chute.worker.trouble import Trouble
 
 log = logging.getLogger("chute.worker")
-REFUSAL_PAUSE = 0.5
+REFUSAL_PAUSE = 1.0
 """Seconds until what the server refused is asked again."""
 DEAF_AGAIN = 1.0
 
@@ -34,6 +36,7 @@ class Lane:
         send: Callable[..., None],
         changed: Callable[[], None],
         introduce: Callable[[str, str], int],
+        rest: Rest,
     ) -> None:
         self.queue = queue
         self.weight = weight
@@ -47,9 +50,10 @@ class Lane:
         """Outcomes by kind since the start, and of these what the server's counters have."""
         self.counted: Counter[str] = Counter()
         self._send, self._changed, self._introduce = send, changed, introduce
-        self.line = Line(queue.endpoint, self._line_changed)
+        self.line = Line(queue.endpoint, self._line_changed, rest=rest)
         """The wait's own connection."""
         self.client: int | None = None
+        self.trouble = Trouble(f"queue {self.name}: the server hands out jobs again")
         self.why_deaf: Any = None
         """What the server said instead of that connection's id."""
         self.waiting = False
@@ -58,6 +62,7 @@ class Lane:
         self.pause_until = 0.0
         """Until then nothing is asked for: the server refused."""
         self._deaf_since: float | None = None
+        self._deafness = Trouble(f"queue {self.name}: there is a connection to wait on again")
         self.boot()
 
     def boot(self) -> None:
@@ -95,7 +100,7 @@ class Lane:
                 self._send(LOAD, lambda _: None)
             elif replies:
                 self.pause_until = clock.now() + REFUSAL_PAUSE
-                log.warning("queue %s: the server refuses to register this worker (%s); trying again", self.name, replies[0])
+                self.trouble.says(f"queue {self.name}: the server refuses to register this worker ({replies[0]}); trying again")
             self._changed()
 
         self._send([holdings.register, holdings.note], answered)
@@ -107,7 +112,8 @@ class Lane:
         if now - self._deaf_since < DEAF_AGAIN:
             return False
         self._deaf_since, self.owed = now, True
-        log.warning("queue %s: no connection to wait on (%s); looking once a second", self.name, self.why_deaf or self.line.error)
+        self.line.send([self.holdings.who], self._named)
+        self._deafness.says(f"queue {self.name}: no connection to wait on ({self.why_deaf or self.line.error}); looking once a second")
         return True
 
     def alive_at(self, sent: float) -> None:
@@ -127,12 +133,13 @@ class Lane:
 
     def _line_changed(self, line: Line) -> None:
         self.client = None
-        if line.up:
+        if line.connected:
             line.send([self.holdings.who], self._named)
 
     def _named(self, replies: list[Any] | None) -> None:
         if replies and isinstance(replies[0], int):
             self.client, self.why_deaf, self._deaf_since = replies[0], None, None
+            self._deafness.ends()
             self._changed()
         elif replies:
             self.why_deaf = replies[0]

@@ -1,0 +1,30 @@
+"""What goes wrong again and again is said once, then once a minute, and once more when it is over: a log is for people."""
+
+import logging
+
+from chute.worker import clock
+
+log = logging.getLogger("chute.worker")
+AGAIN = 60.0
+"""Seconds after which what still goes wrong is said again."""
+
+
+class Trouble:
+    """One thing that may go wrong. `over`: what to say when it has gone well again."""
+
+    def __init__(self, over: str) -> None:
+        self._over = over
+        self._said, self._at = "", 0.0
+
+    def says(self, text: str) -> None:
+        """It went wrong, so."""
+        now = clock.now()
+        if text != self._said or now > self._at + AGAIN:
+            self._said, self._at = text, now
+            log.warning("%s", text)
+
+    def ends(self) -> None:
+        """It went well."""
+        if self._said:
+            self._said = ""
+            log.warning("%s", self._over)
