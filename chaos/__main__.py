@@ -15,6 +15,8 @@ from chaos.rows import load, network, server, workers
 from servers import Kind
 
 ROWS = {row.id: row for row in (*workers.ROWS, *server.ROWS, *network.ROWS, *load.ROWS)}
+USUAL = ("W01", "W03", "W04", "W07", "W11", "W12", "S01", "S05", "S10", "S12", "S13", "N03", "N04", "L05")
+"""What is played when no row is named: a few minutes that find most of what can be broken."""
 KINDS: tuple[Kind, ...] = ("redis", "valkey")
 
 
@@ -26,7 +28,7 @@ def arguments() -> argparse.Namespace:
         epilog="\n".join(f"{row.id}  {row.what}: {row.expected}" for row in ROWS.values()),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("rows", nargs="*", metavar="ROW", help="of those below (default: all)")
+    parser.add_argument("rows", nargs="*", metavar="ROW", help=f"of those below, or all (default: {' '.join(USUAL)})")
     parser.add_argument("--server", choices=[*KINDS, "both"], default="both")
     parser.add_argument("--seed", type=int, default=int(time.time()), help="the same loads and the same choices again")
     parser.add_argument("--times", type=int, default=1, help="so many times as many faults in each row (default 1)")
@@ -35,6 +37,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--src", type=Path, default=ROOT / "src", help=argparse.SUPPRESS)
     parser.add_argument("--json", action="store_true", help=argparse.SUPPRESS)
     given = parser.parse_args()
+    given.rows = list(ROWS) if given.rows == ["all"] else given.rows or list(USUAL)
     if unknown := [row for row in given.rows if row not in ROWS]:
         parser.error(f"no row {unknown[0]}; there are {' '.join(ROWS)}")
     return given
@@ -78,7 +81,7 @@ def main() -> int:
     with ThreadPoolExecutor(given.at_once) as pool:
         if given.seeded:
             return seeded.main(pool, apart, kinds[0], given.seed)
-        plays = [pool.submit(apart, row, kind, given.seed, given.times, given.src) for row in given.rows or ROWS for kind in kinds]
+        plays = [pool.submit(apart, row, kind, given.seed, given.times, given.src) for row in given.rows for kind in kinds]
         entries = [each.result() for each in plays]
     print(ledger.table(entries))
     print(f"again: python -m chaos {' '.join(given.rows)} --server {given.server} --seed {given.seed} --times {given.times}")

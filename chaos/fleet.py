@@ -12,6 +12,8 @@ from servers import children, until
 
 BEAT, DEAD_AFTER, GRACE = 0.2, 1.5, 5.0
 """The test clock in seconds: a twentieth of the defaults."""
+Clock = tuple[float, float]
+TEST_CLOCK: Clock = (BEAT, DEAD_AFTER)
 SLOTS = 8
 
 
@@ -63,17 +65,17 @@ class Fleet:
         self._others: list[tuple[Process, Path]] = []
         self._started = 0
 
-    def worker(self, url: str, *options: str) -> Worker:
-        """Starts a worker."""
+    def worker(self, url: str, *options: str, clock: Clock = TEST_CLOCK) -> Worker:
+        """Starts a worker. `clock`: its beat, and after how long it takes others for dead."""
         given = ("--concurrency", str(SLOTS), "--grace", str(GRACE), *options)
-        process, log = self._spawn("worker", url, "-m", "chute", "work", "chaos.app:jobs", *given)
+        process, log = self._spawn("worker", url, clock, "-m", "chute", "work", "chaos.app:jobs", *given)
         worker = Worker(process, log, self.notes)
         self.workers.append(worker)
         return worker
 
     def producer(self, url: str, *words: object) -> None:
         """Starts a producer; the words are those of `load`."""
-        process, log = self._spawn("producer", url, "-m", "chaos.load", *map(str, words))
+        process, log = self._spawn("producer", url, TEST_CLOCK, "-m", "chaos.load", *map(str, words))
         self._others.append((process, log))
 
     def pids(self) -> list[int]:
@@ -114,14 +116,14 @@ class Fleet:
                 process.wait()
         until(lambda: not any(map(processes.alive, self.pids())), 2)
 
-    def _spawn(self, kind: str, url: str, *words: str) -> tuple[Process, Path]:
+    def _spawn(self, kind: str, url: str, clock: Clock, *words: str) -> tuple[Process, Path]:
         self._started += 1
         log = self.notes / f"{kind}-{self._started}.log"
         environment = {
             oracle.DIRECTORY: str(self.notes),
             "CHUTE_URL": url,
-            "CHUTE_BEAT": str(BEAT),
-            "CHUTE_DEAD_AFTER": str(DEAD_AFTER),
+            "CHUTE_BEAT": str(clock[0]),
+            "CHUTE_DEAD_AFTER": str(clock[1]),
             "PYTHONPATH": f"{self._src}{os.pathsep}{ROOT}",
         }
         return processes.spawn([sys.executable, *words], environment, log), log

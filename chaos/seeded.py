@@ -67,7 +67,7 @@ BUGS = (
     ),
     Bug(
         "nobody looks for claims without an answer", "N03", "not drained",
-        (Edit("worker/tend.py", "for lease in leases if (doubt :=", "for lease in leases if False and (doubt :="),),
+        (Edit("worker/search.py", "for lease in leases if self._hidden(", "for lease in leases if False and self._hidden("),),
     ),
     Bug(
         "a finish without an answer is not repeated", "N02", "not drained",
@@ -78,6 +78,11 @@ BUGS = (
         (Edit("connection.py", f"{_RAISE}            return self.run(", "            return self.run("),),
     ),
     Bug("a finish is refused by a full server", "S10", "a full server was drained", (Edit("scripts/finish.lua", "#!lua flags=allow-oom\n", "#!lua\n"),)),
+    Bug(
+        "nobody but the process that runs the handlers beats", "W12", "taken for dead",
+        (Edit("worker/agent.py", "            self._do(clock.every(timing.beat, self._beats.beat))\n", ""),),
+    ),
+    Bug("there is no end to the deaths of a job", "W07", "ran", (Edit("worker/charge.py", "POISON = 3\n", "POISON = 5\n"),)),
     Bug(
         "scripts are loaded once", "S12", "while scripts were forgotten",
         (Edit("worker/engine.py", _LOAD, f"        if not self.claims.ahead:\n    {_LOAD}"),),

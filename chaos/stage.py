@@ -16,7 +16,7 @@ import redis
 
 from chaos import final, oracle, processes
 from chaos.checker import Fault
-from chaos.fleet import Failure, Fleet, Worker
+from chaos.fleet import TEST_CLOCK, Clock, Failure, Fleet, Worker
 from chaos.gauge import Gauge
 from chaos.proxy import Proxy, script_names
 from servers import Kind, Server, short_directory, until
@@ -59,10 +59,10 @@ class Stage:
         self._listening += 1
         return self._opened.enter_context(Proxy(self.server.socket, f"p{self._listening}", script_names(self._src), self._struck))
 
-    def workers(self, count: int, *options: str, via: Proxy | None = None) -> list[Worker]:
+    def workers(self, count: int, *options: str, via: Proxy | None = None, clock: Clock = TEST_CLOCK) -> list[Worker]:
         """Starts workers, `via` a proxy where one is given, and waits until the server knows one more for each of their processes."""
         known = self.client.hlen(final.WORKERS)
-        started = [self.fleet.worker((via or self.server).url, *options) for _ in range(count)]
+        started = [self.fleet.worker((via or self.server).url, *options, clock=clock) for _ in range(count)]
         processes_each = int(options[options.index("--processes") + 1]) if "--processes" in options else 1
 
         def there() -> bool:

@@ -41,6 +41,7 @@ LAYERS = (
     "worker.engine",
     "worker.reclaim",
     "worker.leave worker.care",
+    "worker.search",
     "worker.tend",
     "worker",
     "worker.settle worker.watch",

@@ -20,7 +20,9 @@ TIMEOUT, HARD_STOP = 1.0, 5.0
 def calm(stage: Stage) -> None:
     """No fault at all: the suite itself must be quiet then. One worker and one producer, so that the order shows."""
     stage.workers(1)
-    stage.push({f"calm-{n}": {"@task": "work", "ms": n % 5} for n in range(1, 1001)})
+    for first in range(1, 1000 * stage.times, 1000):
+        stage.push({f"calm-{n}": {"@task": "work", "ms": n % 5} for n in range(first, first + 1000)})
+        until(lambda: stage.client.llen(final.QUEUE) < 10_000, 60)
 
 
 def killed(stage: Stage) -> None:
@@ -35,6 +37,35 @@ def killed(stage: Stage) -> None:
         if target == victim.pid:
             stage.fleet.forget(victim)
             stage.fleet.worker(stage.server.url)
+
+
+def killed_by_the_clock(stage: Stage) -> None:
+    """A worker is killed with everything, and another has the clock of production: beats of 5 s, dead after 30 s."""
+    survivor, victim = stage.workers(2, clock=(5.0, 30.0))
+    stage.push({f"held-{n}": {"@task": "work", "ms": 2000} for n in range(1, 33)})
+    until(lambda: survivor.held() > 0 and victim.held() > 0, 10)
+    stage.kill(victim, [victim.pid])
+    stage.fleet.forget(victim)
+    until(lambda: not final.pending(stage.client), 60)
+
+
+def rolled(stage: Stage) -> None:
+    """Deploys: by SIGHUP, which replaces the processes one by one, and by a new worker before the old one is stopped."""
+    worker = stage.workers(1, *CHILDREN)[0]
+    stage.produce(250)
+    for n in range(20 * stage.times):
+        if n % 2:
+            old, worker = worker, stage.workers(1, *CHILDREN)[0]
+            _stops_busy(stage, old)
+        else:
+            before = set(worker.children())
+            stage.strike("SIGHUP", "none", worker.pids(), lambda: _rolls(stage, worker, before))  # noqa: B023 - called at once
+
+
+def _rolls(stage: Stage, worker: Worker, before: set[int]) -> None:
+    worker.signal(signal.SIGHUP)
+    done = until(lambda: len(worker.children()) == 2 and not before & set(worker.children()), 20)
+    stage.expect(done, f"the processes were not replaced within 20 s: {worker.last_words()}")
 
 
 def suspended(stage: Stage) -> None:
@@ -179,6 +210,7 @@ def _letters(seconds: float) -> int:
 ROWS = (
     Row("W00", "no fault", "each job runs once, in order", calm, least=0, ordered=True),
     Row("W01", "kill -9 of a worker or a child, every 0.3 to 0.9 s", "the others recover what it held", killed, least=20, recovery=2.0),
+    Row("W02", "kill -9 of a supervisor, with the clock of production", "recovered after 41 s at the most", killed_by_the_clock, 1, 41.0),
     Row(
         "W03",
         "SIGSTOP for three times the time of death, SIGCONT",
@@ -195,6 +227,7 @@ ROWS = (
         told_to_stop,
         least=5,
     ),
+    Row("W06", "20 deploys under load, by SIGHUP and by successors", "no duplicate", rolled, 20),
     Row("W07", "a segfault in a handler", "3 runs, then a dead letter; the neighbours are unharmed", segfaults, least=3),
     Row("W11", "an endless loop, timeout 1 s", "killed at 6.0 to 6.5 s, a failed attempt", endless, least=2),
     Row("W12", "a handler that keeps the interpreter's lock", "no worker is taken for dead, SIGTERM is obeyed", hogs, least=1),

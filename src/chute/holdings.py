@@ -42,6 +42,7 @@ class Holdings:
         self.length: Command = length_of(name)
         self.wait: Command = ("BLMOVE", on.queue, on.first, "RIGHT", "LEFT", BLOCK)
         self.held: Command = ("HKEYS", self.leases)
+        self.count_held: Command = ("HLEN", self.leases)
         self.who: Command = ("CLIENT", "ID")
 
     def claim(self, call: int, want: int, deadline: int | str) -> Command:

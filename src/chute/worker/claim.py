@@ -50,7 +50,10 @@ class Claims:
         self, lanes: list[Lane], slots: Slots, validity: float, give_back: Callable[[list[Held]], None], unknown: Callable[[], None]
     ) -> None:
         self._lanes, self._slots, self._validity, self._give_back, self._unknown = lanes, slots, validity, give_back, unknown
-        self._calls = 0
+        self.last = 0
+        """The number of the youngest claim."""
+        self.under_way: set[int] = set()
+        """The numbers of those that are not answered."""
         self._served = 0.0
         """What the queue whose turn it was had been given by then (start-time fair queueing: Goyal, Vin and Cheng, SIGCOMM 1996)."""
         self.ahead = 0.0
@@ -119,8 +122,9 @@ class Claims:
         )
 
     def _next(self) -> int:
-        self._calls += 1
-        return self._calls
+        self.last += 1
+        self.under_way.add(self.last)
+        return self.last
 
     def _deadline(self, now: float) -> int | str:
         return int((now + self.ahead + self._validity) * 1000) if self.ahead else ""
@@ -128,6 +132,7 @@ class Claims:
     def _read(self, asked: Asked, reply: Any) -> int:
         """What the answer means; how many jobs it brought."""
         lane = asked.lane
+        self.under_way.discard(asked.call)
         if isinstance(reply, list):
             self._took(asked, reply)
             return len(reply[2])

@@ -4,6 +4,7 @@ A record is a msgpack array of strings and small integers (what the server's Lua
 """
 
 import hashlib
+import itertools
 import logging
 from collections.abc import Callable
 from typing import Any
@@ -47,6 +48,7 @@ class Finisher:
     def __init__(self, later: Callable[[float, Callable[[], None]], Any], unknown: Callable[[], None]) -> None:
         self.waiting: list[Record] = []
         self.unanswered = 0
+        self._flying: list[list[Record]] = []
         self._later, self._unknown = later, unknown
         self._trouble = Trouble("the server stores outcomes again")
 
@@ -71,15 +73,24 @@ class Finisher:
             parts.setdefault(each.held.holdings, []).append(each)
         self.unanswered += count
         self.waiting = self.waiting[count:]
-        return [(holdings, part[i : i + CHUNK]) for holdings, part in parts.items() for i in range(0, len(part), CHUNK)]
+        batches = [(holdings, part[i : i + CHUNK]) for holdings, part in parts.items() for i in range(0, len(part), CHUNK)]
+        self._flying += [part for _, part in batches]
+        return batches
+
+    def leases(self, holdings: Holdings) -> set[int]:
+        """Those of one identity of which the outcome is here or under way."""
+        records = [*self.waiting, *itertools.chain.from_iterable(self._flying)]
+        return {each.held.lease for each in records if each.held.holdings is holdings}
 
     def answered(self, batch: list[Record], reply: Any) -> None:
         """What became of a batch; `reply` is a letter for each record, an error, or None when it was lost."""
         if isinstance(reply, bytes):
+            self._flying.remove(batch)
             self.unanswered -= len(batch)
-            self._trouble.ends()
             if reply.strip(b"1"):
                 self._look(batch, reply)
+            else:
+                self._trouble.ends()
             return
         for each in batch:
             each.held.repeated = True
@@ -93,6 +104,7 @@ class Finisher:
             self._later(REPEAT_AFTER, lambda: self._again(batch))
 
     def _again(self, batch: list[Record]) -> None:
+        self._flying.remove(batch)
         self.unanswered -= len(batch)
         self.waiting[:0] = batch
 
@@ -107,8 +119,9 @@ class Finisher:
                     each.held.job_id or each.held.lease,
                 )
         if refused:
-            log.error("the server did not accept %d outcomes; their jobs keep their leases, trying again", len(refused))
+            self._trouble.says("the server did not accept some outcomes; their jobs keep their leases, trying again")
             self.unanswered += len(refused)
+            self._flying.append(refused)
             self._later(REPEAT_AFTER, lambda: self._again(refused))
 
 

@@ -2,6 +2,7 @@
 
 from collections import deque
 
+from chute.holdings import Holdings
 from chute.worker.held import Held
 
 MAX_PREFETCH = 4000
@@ -56,6 +57,10 @@ class Slots:
         """Jobs in hand that have not started."""
         lone = [self.suspect] if self.suspect and self.suspect not in self.running else []
         return [*lone, *self.ready, *self.parked]
+
+    def leases(self, holdings: Holdings) -> set[int]:
+        """What is in hand of one identity."""
+        return {held.lease for held in (*self.unstarted, *self.running) if held.holdings is holdings}
 
     @property
     def empty(self) -> bool:

@@ -1,4 +1,4 @@
-"""What goes on beside the work, by the clock: beats and the search for lost claims, deadlines, counters, the ticks on the board.
+"""What goes on beside the work, by the clock: beats with a look at the leases, deadlines, counters, the ticks on the board.
 
 Everything here is a short step that is repeated; nothing waits for an answer before it goes on.
 """
@@ -10,12 +10,12 @@ from typing import Any
 
 import redis
 
-from chute.store import CHUNK
 from chute.worker import clock
 from chute.worker.board import KINDS
 from chute.worker.engine import Engine
 from chute.worker.held import Held
-from chute.worker.lane import Lane, Uncertain
+from chute.worker.lane import Lane
+from chute.worker.search import Search
 
 log = logging.getLogger("chute.worker")
 SWEEP = 0.05
@@ -32,6 +32,7 @@ class Tender:
 
     def __init__(self, engine: Engine, more: list[Coroutine[Any, Any, None]]) -> None:
         self._engine, self._more = engine, more
+        self._search = Search(engine)
         self._tasks: list[asyncio.Task[None]] = []
 
     def start(self) -> None:
@@ -106,7 +107,7 @@ class Tender:
 
     def _beat(self, lane: Lane) -> None:
         engine, holdings, sent = self._engine, lane.holdings, clock.now()
-        look = bool(lane.uncertain)
+        command, look = self._search.begin(lane)
 
         def answered(replies: list[Any] | None) -> None:
             if not replies or lane.holdings is not holdings:
@@ -117,38 +118,7 @@ class Tender:
                 lane.alive_at(sent)
             elif isinstance(replies[0], list) and lane.live:
                 lane.fenced()
-            if look and isinstance(replies[1], list):
-                self._looked(lane, [int(lease) for lease in replies[1] if lease.isdigit()], sent)
+            self._search.read(look, replies[1])
             engine.poke()
 
-        engine.line.send([holdings.beat, *([holdings.held] if look else [])], answered)
-
-    def _looked(self, lane: Lane, leases: list[int], sent: float) -> None:
-        """Takes up what is held here and not known here. A claim is forgotten once a look that was sent after its deadline was answered."""
-        hidden = [lease for lease in leases if (doubt := _doubt(lane, lease)) and lease not in doubt.adopted][:CHUNK]
-        settled = [call for call, doubt in lane.uncertain.items() if sent > doubt.void]
-        if not hidden:
-            for call in settled:
-                lane.uncertain.pop(call, None)
-            return
-        holdings = lane.holdings
-
-        def adopted(replies: list[Any] | None) -> None:
-            if lane.holdings is holdings and replies and isinstance(replies[0], list):
-                self._adopt(lane, hidden, *replies[0])
-
-        self._engine.line.send([holdings.adopt(hidden)], adopted)
-
-    def _adopt(self, lane: Lane, leases: list[int], tag: int, bodies: list[bytes | None]) -> None:
-        now = clock.now()
-        for place, (lease, body) in enumerate(zip(leases, bodies, strict=True)):
-            doubt = _doubt(lane, lease)
-            if body is not None and doubt and lease not in doubt.adopted:
-                doubt.adopted.add(lease)
-                self._engine.slots.ready.append(Held(lane, lane.holdings, lease, tag + place, body, now))
-        log.info("queue %s: took up %d jobs of a claim whose answer was lost", lane.name, len(leases))
-        self._engine.poke()
-
-
-def _doubt(lane: Lane, lease: int) -> Uncertain | None:
-    return lane.uncertain.get((lease - 1) // 1000)
+        engine.line.send([holdings.beat, command], answered)

@@ -1,0 +1,104 @@
+"""Leases of this worker that it does not have in hand: what a claim took whose answer was lost, and what a server has again that went back in
+time. They are looked for with every beat and taken up, each once; nobody else would, since this worker lives.
+
+What the worker has in hand is noted when a look is sent, on the connection of its finishes: whatever was finished before is gone on the server
+when the look is answered. So a lease that the answer names, and that was neither in hand then nor of a claim still under way, is a lost one.
+"""
+
+import logging
+from dataclasses import dataclass
+from typing import Any
+
+from chute.holdings import Holdings
+from chute.script import Command
+from chute.store import CHUNK
+from chute.worker import clock
+from chute.worker.engine import Engine
+from chute.worker.held import Held
+from chute.worker.lane import Lane, Uncertain
+
+log = logging.getLogger("chute.worker")
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """One look at a worker's leases on a queue, as things were when it was sent."""
+
+    lane: Lane
+    holdings: Holdings
+    sent: float
+    hand: set[int]
+    under_way: set[int]
+    """Calls that were not answered."""
+    last: int
+    """The youngest call."""
+
+
+class Search:
+    """The search of one worker."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._adopting: set[tuple[str, int]] = set()
+        """(worker, lease) of what is being taken up."""
+
+    def begin(self, lane: Lane) -> tuple[Command, Look]:
+        """What to send with a beat: the leases where a claim is in doubt, else their number, which says enough most of the time."""
+        return (lane.holdings.held if lane.uncertain else lane.holdings.count_held), self._look(lane)
+
+    def read(self, look: Look, reply: Any) -> None:
+        """What the answer means. Nothing, once others have closed the identity that it is about."""
+        if look.lane.holdings is not look.holdings:
+            return
+        if isinstance(reply, int) and reply > len(look.hand):
+            again = self._look(look.lane)
+            self._engine.line.send([look.lane.holdings.held], lambda replies: self.read(again, replies and replies[0]))
+        elif isinstance(reply, list):
+            self._looked(look, [int(lease) for lease in reply if lease.isdigit()])
+
+    def _look(self, lane: Lane) -> Look:
+        engine = self._engine
+        hand = engine.slots.leases(lane.holdings) | engine.finisher.leases(lane.holdings)
+        return Look(lane, lane.holdings, clock.now(), hand, set(engine.claims.under_way), engine.claims.last)
+
+    def _looked(self, look: Look, leases: list[int]) -> None:
+        """Takes up what is held there and not here. A doubt is forgotten once a look that was sent after its deadline has found nothing more."""
+        lane, holdings, worker = look.lane, look.holdings, look.holdings.worker
+        hidden = [lease for lease in leases if self._hidden(look, lease) and (worker, lease) not in self._adopting][:CHUNK]
+        if not hidden:
+            for call in [call for call, doubt in lane.uncertain.items() if look.sent > doubt.void]:
+                lane.uncertain.pop(call, None)
+            return
+        self._adopting.update((worker, lease) for lease in hidden)
+
+        def adopted(replies: list[Any] | None) -> None:
+            self._adopting.difference_update((worker, lease) for lease in hidden)
+            if lane.holdings is holdings and replies and isinstance(replies[0], list):
+                self._adopt(lane, hidden, *replies[0])
+
+        self._engine.line.send([holdings.adopt(hidden)], adopted)
+
+    def _hidden(self, look: Look, lease: int) -> bool:
+        if doubt := _doubt(look.lane, lease):
+            return lease not in doubt.adopted
+        call = _call(lease)
+        return lease not in look.hand and call not in look.under_way and call <= look.last
+
+    def _adopt(self, lane: Lane, leases: list[int], tag: int, bodies: list[bytes | None]) -> None:
+        now = clock.now()
+        for place, (lease, body) in enumerate(zip(leases, bodies, strict=True)):
+            doubt = _doubt(lane, lease)
+            if body is not None and not (doubt and lease in doubt.adopted):
+                if doubt:
+                    doubt.adopted.add(lease)
+                self._engine.slots.ready.append(Held(lane, lane.holdings, lease, tag + place, body, now))
+        log.info("queue %s: took up %d jobs that were leased to this worker without its knowledge", lane.name, len(leases))
+        self._engine.poke()
+
+
+def _call(lease: int) -> int:
+    return (lease - 1) // 1000
+
+
+def _doubt(lane: Lane, lease: int) -> Uncertain | None:
+    return lane.uncertain.get(_call(lease))
