@@ -333,3 +333,9 @@ def test_each_event_loop_has_its_own_client(server: Server) -> None:
 def test_what_is_no_exception_class_is_refused_at_once(option: str, errors: Any) -> None:
     with pytest.raises(TypeError, match=f"{option}= is an exception class or a tuple of them"):
         chute.Queue("jobs").task(**{option: errors})
+
+
+def test_a_task_of_the_class_instead_of_a_queue() -> None:
+    decorate: Any = chute.Queue.task
+    with pytest.raises(TypeError, match=r"a task belongs to a queue: write @jobs.task"):
+        decorate(test_a_task_of_the_class_instead_of_a_queue)

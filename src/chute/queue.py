@@ -84,6 +84,8 @@ class Queue:
         wins. `timeout`: seconds a run may take (None: no limit). `result_ttl`: seconds that results are kept (0: not at all).
         Raises TypeError for a function that cannot be one, ValueError for options that cannot be.
         """
+        if not isinstance(self, Queue):
+            raise TypeError('a task belongs to a queue: write @jobs.task, where jobs = chute.Queue("jobs")')
         if retries < 0 or isinstance(retries, bool):
             raise ValueError(f"retries= is 0 or more, not {retries!r}")
         if timeout is not None and duration.seconds(timeout) == 0:

@@ -1,5 +1,7 @@
 """MODULE[:ATTR[,ATTR...]]: what can be worked, and every mistake with exit 2 and a word that helps. No server is needed for any of them."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -170,3 +172,21 @@ def test_a_mistake_in_the_users_module_is_told_with_its_place_there(tmp_path: Pa
     (tmp_path / "app.py").write_text(source)
     done = chute("work", "app", url=NOWHERE, cwd=tmp_path)
     assert (done.returncode, done.stdout, done.stderr) == (2, "", f'chute: module "app" cannot be imported: {says}\n')
+
+
+@pytest.mark.parametrize("name", ["queue", "redis", "chute"])
+def test_a_file_with_the_name_of_another_module(tmp_path: Path, name: str) -> None:
+    (tmp_path / f"{name}.py").write_text(GOOD)
+    done = chute("work", name, url=NOWHERE, cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith(f"chute: {name}.py has the name of another module, which was imported in its place (/")
+    assert done.stderr.endswith("Give the file another name\n")
+
+
+def test_a_file_with_such_a_name_beside_the_app_is_in_nobodys_way(tmp_path: Path, server: Server) -> None:
+    """For the command `chute`; with `python -m chute`, Python itself puts the current directory before everything."""
+    (tmp_path / "app.py").write_text(GOOD)
+    (tmp_path / "redis.py").write_text("raise RuntimeError")
+    words = [str(Path(sys.executable).with_name("chute")), "work", "app", "--burst", "--url", server.url]
+    done = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, timeout=20, check=False)
+    assert done.returncode == 0, done.stderr

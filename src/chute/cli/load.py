@@ -50,7 +50,12 @@ def _import(name: str, queues: str) -> ModuleType:
     if not all(name.split(".")):
         raise LoadError(f'"{name}" is not the name of a module.{_there(name, queues)}')
     try:
-        return importlib.import_module(name)
+        module = importlib.import_module(name)
+        if instead := _stands_in(module, name):
+            raise LoadError(instead)
+        return module
+    except LoadError:
+        raise
     except ModuleNotFoundError as error:
         if error.name and (name == error.name or name.startswith(f"{error.name}.")):
             raise LoadError(_no_module(name, queues)) from None
@@ -59,6 +64,14 @@ def _import(name: str, queues: str) -> ModuleType:
         raise
     except BaseException as error:
         raise LoadError(_broken(name, error)) from None
+
+
+def _stands_in(module: ModuleType, name: str) -> str:
+    """What to say when another module was imported in place of the file here: one of Python's own, or of ours, has the same name."""
+    here = Path.cwd() / f"{name}.py"
+    if "." in name or not here.is_file() or (module.__file__ and here.samefile(module.__file__)):
+        return ""
+    return f"{name}.py has the name of another module, which was imported in its place ({module.__file__ or 'built in'}). Give the file another name"
 
 
 def _is_a_path(name: str, queues: str) -> str:
