@@ -85,7 +85,12 @@ BUGS = (
     Bug("there is no end to the deaths of a job", "W07", "ran", (Edit("worker/charge.py", "POISON = 3\n", "POISON = 5\n"),)),
     Bug(
         "scripts are loaded once", "S12", "while scripts were forgotten",
-        (Edit("worker/engine.py", _LOAD, f"        if not self.claims.ahead:\n    {_LOAD}"),),
+        (
+            Edit("worker/engine.py", _LOAD, f"        if not self.claims.ahead:\n    {_LOAD}"),
+            Edit("worker/care.py", "self._line.send(LOAD, lambda _: None)", "pass"),
+            Edit("worker/beats.py", "self._line.send(LOAD, lambda _: None)", "pass"),
+            Edit("worker/reclaim.py", "replies = await line.ask([*LOAD, command])", "pass"),
+        ),
     ),
 )  # fmt: skip
 

@@ -48,11 +48,12 @@ def stats(endpoint: Endpoint, name: str) -> Stats:
 
 
 def _age(body: bytes | None, now: float) -> float | None:
-    """How long a job has waited, where it says when it was enqueued."""
+    """How long a job has waited, where it says when it was due or enqueued."""
     try:
-        at = envelope.check(body).get("@at") if body else None
+        job = envelope.check(body) if body else {}
     except Refused:
         return None
+    at = job.get("@due") or job.get("@at")
     return round(max(0.0, now - at / 1000), 3) if at else None
 
 

@@ -97,8 +97,11 @@ class Call(Generic[J_co]):
         chosen = self._options
         named = self._arguments.get("job_id")
         job_id = chosen.job_id or (check_job_id(named) if named else envelope.new_job_id())
-        job = {"job_id": job_id, **self._arguments, "@task": self._signature.task, "@at": time.time_ns() // 1_000_000}
+        now = time.time_ns() // 1_000_000
+        job = {"job_id": job_id, **self._arguments, "@task": self._signature.task, "@at": now}
         job["job_id"] = job_id
+        if chosen.due:
+            job["@due"] = int(chosen.due) + (now if chosen.due[0] == "+" else 0)
         if chosen.headers:
             job["@headers"] = chosen.headers
         if chosen.result_ttl is not None:

@@ -37,12 +37,15 @@ class Refused(Exception):
         self.task = task
 
 
-class Head(msgspec.Struct, rename={name: f"@{name}" for name in ("task", "at", "attempt", "deaths", "expires", "headers", "result_ttl")}):
+class Head(
+    msgspec.Struct, rename={name: f"@{name}" for name in ("task", "at", "due", "attempt", "deaths", "expires", "headers", "result_ttl")}
+):
     """Our own fields of a job. A missing id or task is None; so an empty string is told from a missing one."""
 
     job_id: str = None  # type: ignore[assignment]  # defaults are not validated, and null in the JSON is refused
     task: str = None  # type: ignore[assignment]
     at: int = 0
+    due: int = 0
     attempt: Count = 0
     deaths: Count = 0
     expires: int = 0

@@ -84,8 +84,7 @@ class Queue:
         wins. `timeout`: seconds a run may take (None: no limit). `result_ttl`: seconds that results are kept (0: not at all).
         Raises TypeError for a function that cannot be one, ValueError for options that cannot be.
         """
-        if not isinstance(self, Queue):
-            raise TypeError('a task belongs to a queue: write @jobs.task, where jobs = chute.Queue("jobs")')
+        _check_owner(self)
         if retries < 0 or isinstance(retries, bool):
             raise ValueError(f"retries= is 0 or more, not {retries!r}")
         if timeout is not None and duration.seconds(timeout) == 0:
@@ -219,6 +218,11 @@ def _meant(fn: Any) -> str:
     if inspect.iscoroutine(fn):
         return "Give the function itself, without calling it"
     return "Write @jobs.task above a def, or @jobs.task(retries=5)"
+
+
+def _check_owner(queue: object) -> None:
+    if not isinstance(queue, Queue):
+        raise TypeError('a task belongs to a queue: write @jobs.task, where jobs = chute.Queue("jobs")')
 
 
 def _check_exceptions(option: str, errors: Any) -> None:

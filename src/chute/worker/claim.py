@@ -161,6 +161,7 @@ class Claims:
             for job in jobs:
                 job.waited = True
         self._slots.ready.extend(jobs)
+        lane.meter.claimed += len(jobs)
         lane.alive_at(asked.sent)
         if tag == -1:
             lane.owed = True  # it came too late and took nothing

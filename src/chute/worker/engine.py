@@ -67,7 +67,7 @@ class Engine:
     @property
     def totals(self) -> Counter[str]:
         """Outcomes by kind since the start."""
-        return sum((lane.totals for lane in self.lanes), Counter())
+        return sum((lane.meter.totals for lane in self.lanes), Counter())
 
     def poke(self, *_: object) -> None:
         """Something happened: take a turn soon."""
@@ -110,6 +110,8 @@ class Engine:
         now = clock.now()
         self._identify(now)
         self._start(now)
+        for lane in self.lanes:
+            lane.meter.turn(now)
         self._give_back_in_time()
         self._send(now)
         self._sleep(now)
@@ -158,26 +160,21 @@ class Engine:
         elif no_thread:
             self.slots.parked.append(held)
             return
+        held.lane.meter.due.append(held.due - self.claims.ahead if held.due else held.since)
         held.since, held.threaded = now, opened.task.threaded
         timeout = opened.task.policy.timeout
         held.deadline = None if timeout is None else now + timeout
         self.slots.running.add(held)
-        if self.slots.quota is not None:
-            self.slots.quota -= 1
-            if not self.slots.quota:
-                self.stop()
+        if self.slots.spend():
+            self.stop()
         if opened.task.threaded:
-            self._mark(held)
+            self.guard.mark(held)
             self.executor.give_thread(opened)
         held.runner = self.loop.create_task(self._execute(held, opened))
 
-    def _mark(self, held: Held) -> None:
-        """What the death of this process would be charged to: a job is marked when its own code is about to run, no sooner."""
-        held.slot = self.guard.board.start(held.holdings.number, held.lease, held.deadline)
-
     async def _execute(self, held: Held, opened: Opened) -> None:
         if not held.threaded:
-            self._mark(held)
+            self.guard.mark(held)
         result = await self.executor.run(held, opened)
         self.slots.running.discard(held)
         self.guard.board.end(held.slot)
@@ -188,7 +185,11 @@ class Engine:
         if held is self.slots.suspect:
             self.slots.suspect = None
         held.lane.drained = False
-        held.lane.totals[result.kind] += 1
+        meter = held.lane.meter
+        if held.runner:
+            meter.begun[held.task, result.kind].append(held.since)
+        else:
+            meter.finished[held.task, result.kind] += 1
         self.finisher.add(held, result)
         self.poke()
 

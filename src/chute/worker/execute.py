@@ -7,6 +7,7 @@ import asyncio
 import difflib
 import logging
 import random
+import time
 import traceback
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
@@ -87,6 +88,8 @@ class Desk:
         held.job_id, held.task = job.job_id, task.name
         if job.attempt or job.deaths:
             held.attempt, held.deaths = job.attempt + 1, job.deaths
+        if due := job.due or job.at:
+            held.due = due / 1000
         held.result_ttl = task.policy.result_ttl if job.result_ttl < 0 else job.result_ttl
         args, kwargs = task.signature.arguments(job, held.body)
         return Opened(task, args, kwargs, Context(job, self._queue.name, task.name, held.tag, self._steps))
@@ -210,7 +213,7 @@ def judge(held: Held, manners: Policy, error: BaseException) -> Outcome:
     seen = f"{_brief(text)}{where and f' at {where}'}"
     match policy.judge(error, held.attempt, manners, random.random):
         case policy.Again(delay, counted):
-            body = rewritten(held, attempt=held.attempt if counted else held.attempt - 1)
+            body = rewritten(held, held.attempt if counted else held.attempt - 1, delay)
             if len(body.encode()) > envelope.MAX_BYTES:
                 text = outcome.cut(
                     f"{text} (it cannot run again: with what we note in it, it would be larger than 1 MiB)", outcome.MAX_ERROR
@@ -227,14 +230,14 @@ def judge(held: Held, manners: Policy, error: BaseException) -> Outcome:
             return outcome.Failed(reason, text, _trace(error))
 
 
-def rewritten(held: Held, attempt: int) -> str:
+def rewritten(held: Held, attempt: int, delay: float) -> str:
     """The job's bytes for its next run. A job that was pushed without an id gets one now, so that its result can be kept."""
-    changes: dict[str, Any] = {}
+    changes: dict[str, Any] = {"due": round((time.time() + delay) * 1000)}
     if not held.job_id:
         changes["job_id"] = envelope.new_job_id()
     if attempt:
         changes["attempt"] = min(attempt, envelope.MAX_COUNT)
-    return (envelope.rewrite(held.body, **changes) if changes else held.body).decode()
+    return envelope.rewrite(held.body, **changes).decode()
 
 
 def describe(error: BaseException) -> str:

@@ -8,6 +8,7 @@ import socket
 
 from chute.worker import wire
 from chute.worker.board import Board
+from chute.worker.held import Held
 from chute.worker.wire import Introduced, Said
 
 MAX_IDENTITIES = 1 << 15
@@ -23,6 +24,10 @@ class Guard:
         self._to = to
         self._said: list[Said] = []
         self._identities = 0
+
+    def mark(self, held: Held) -> None:
+        """What the death of this process would be charged to: a job is marked when its own code is about to run, no sooner."""
+        held.slot = self.board.start(held.holdings.number, held.lease, held.deadline)
 
     def introduce(self, lane: int, queue: str, worker: str) -> int:
         """Tells of an identity before the server knows it; its number on the board."""

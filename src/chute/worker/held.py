@@ -22,6 +22,8 @@ class Held:
     attempt = 1
     deaths = 0
     result_ttl = 0
+    due = 0.0
+    """When it was due by the server's clock, in seconds; 0 = it does not say."""
     runner: asyncio.Task[None] | None = None
     deadline: float | None = None
     threaded = False

@@ -18,6 +18,7 @@ from chute.queue import Queue
 from chute.rest import Rest
 from chute.script import LOAD
 from chute.worker import clock
+from chute.worker.meter import Meter
 from chute.worker.trouble import Trouble
 
 log = logging.getLogger("chute.worker")
@@ -46,9 +47,9 @@ class Lane:
         self.rested = True
         """It held no more: what it is given is counted anew from where the others are."""
         self.name = queue.name
-        self.totals: Counter[str] = Counter()
-        """Outcomes by kind since the start, and of these what the server's counters have."""
+        self.meter = Meter()
         self.counted: Counter[str] = Counter()
+        """What of it the server's counters have."""
         self._send, self._changed, self._introduce = send, changed, introduce
         self.line = Line(queue.endpoint, self._line_changed, rest=rest)
         """The wait's own connection."""

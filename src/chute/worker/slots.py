@@ -67,6 +67,13 @@ class Slots:
         """Whether nothing is in hand."""
         return not (self.ready or self.parked or self.running or self.suspect)
 
+    def spend(self) -> bool:
+        """A job is started; whether it was the last one that may be."""
+        if self.quota is None:
+            return False
+        self.quota -= 1
+        return not self.quota
+
     def adapt(self, ran: int) -> None:
         """After a round trip in which `ran` jobs ran: hold twice that, and let go slowly. So it grows with the round trip by itself."""
         self.prefetch = min(MAX_PREFETCH, max(2 * ran, self.prefetch * 3 // 4))

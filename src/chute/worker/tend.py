@@ -5,6 +5,7 @@ Everything here is a short step that is repeated; nothing waits for an answer be
 
 import asyncio
 import logging
+from collections import Counter
 from collections.abc import Coroutine
 from typing import Any
 
@@ -91,7 +92,7 @@ class Tender:
         """Adds what was finished to the counters of this minute, by the server's clock."""
         engine = self._engine
         for lane in engine.lanes:
-            new = lane.totals - lane.counted
+            new = lane.meter.totals + Counter({f"d{n}": count for n, count in enumerate(lane.meter.histogram)}) - lane.counted
             if new and engine.line.up and engine.claims.ahead:
                 minute = int((clock.now() + engine.claims.ahead) // 60)
                 engine.line.send(lane.holdings.count(minute, new), lambda _: None)
