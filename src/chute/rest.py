@@ -5,12 +5,22 @@ cluster is down. A server that is full is not among them: it can be drained, and
 """
 
 import time
+from collections import Counter
 
 import redis
 
 PAUSE = 2.0
 """Seconds between two exchanges while it lasts."""
 _WORDS = ("BUSY ", "MISCONF", "NOREPLICAS", "CLUSTERDOWN", "MASTERDOWN", "LOADING", "READONLY")
+_CLASSES = {
+    redis.exceptions.BusyLoadingError: "LOADING",
+    redis.exceptions.NoScriptError: "NOSCRIPT",
+    redis.exceptions.ReadOnlyError: "READONLY",
+    redis.exceptions.NoPermissionError: "NOPERM",
+    redis.exceptions.OutOfMemoryError: "OOM",
+    redis.exceptions.ClusterDownError: "CLUSTERDOWN",
+    redis.exceptions.MasterDownError: "MASTERDOWN",
+}
 _KINDS = (
     redis.exceptions.BusyLoadingError,
     redis.exceptions.ReadOnlyError,
@@ -25,6 +35,8 @@ class Rest:
     def __init__(self) -> None:
         self._until = 0.0
         """0 = none."""
+        self.errors: Counter[str] = Counter()
+        """What the server refused so far, by the word that its refusals begin with."""
 
     @property
     def over(self) -> bool:
@@ -38,10 +50,21 @@ class Rest:
 
     def answered(self, reply: object) -> None:
         """The server answered this."""
-        if isinstance(reply, Exception) and _refuses_all(reply):
-            self._until = time.monotonic() + PAUSE
-        elif self._until:
+        if isinstance(reply, Exception):
+            self.errors[_kind(reply)] += 1
+            if _refuses_all(reply):
+                self._until = time.monotonic() + PAUSE
+                return
+        if self._until:
             self._until = 0.0
+
+
+def _kind(error: Exception) -> str:
+    """LOADING, NOPERM and so on; redis-py makes classes of some of these words, and takes them away."""
+    if known := next((word for kind, word in _CLASSES.items() if isinstance(error, kind)), None):
+        return known
+    word = str(error).partition(" ")[0]
+    return word if word.isupper() and word.isalpha() else "ERR"
 
 
 def _refuses_all(error: Exception) -> bool:

@@ -24,7 +24,7 @@ class Script:
         self.sha = hashlib.sha1(source.encode(), usedforsecurity=False).hexdigest()
         self.more = head["KEYS"][-1] == "..."
         self.keys = tuple(word for word in head["KEYS"] if word != "...")
-        self.args = tuple(word for word in head["ARGV"] if word != "...")
+        self.args = tuple(word for word in head.get("ARGV", ()) if word != "...")
 
     def on(self, **keys: str) -> "Call":
         """The script with its keys: `CLAIM.on(first=..., queue=..., ...)`."""
@@ -60,11 +60,12 @@ CLAIM = _load("claim")
 CLOSE = _load("close")
 ENQUEUE = _load("enqueue")
 FINISH = _load("finish")
+OBSERVE = _load("observe")
 PROMOTE = _load("promote")
 RECLAIM = _load("reclaim")
 REGISTER = _load("register")
 REQUEUE = _load("requeue")
 
-SCRIPTS = (ADOPT, BEAT, CLAIM, CLOSE, ENQUEUE, FINISH, PROMOTE, RECLAIM, REGISTER, REQUEUE)
+SCRIPTS = (ADOPT, BEAT, CLAIM, CLOSE, ENQUEUE, FINISH, OBSERVE, PROMOTE, RECLAIM, REGISTER, REQUEUE)
 LOAD: tuple[Command, ...] = tuple(("SCRIPT", "LOAD", script.source) for script in SCRIPTS)
 """The commands that make every script known to a server."""

@@ -3,7 +3,8 @@
 Every command and every key is built here or, for workers, in `holdings`. Sends nothing; `connection` and `line` do.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
 from chute import keys, script
@@ -63,6 +64,52 @@ def watch_result(job_id: str) -> Operation[dict[bytes, bytes]]:
 def job_of(key: bytes) -> str:
     """The job whose result hash that is."""
     return keys.job_of_result(key.decode())
+
+
+@dataclass(frozen=True, slots=True)
+class Observed:
+    """One queue at one moment. `held`: the leases of the workers that were named; `workers`: those that there are; `oldest`: the next body."""
+
+    at: float
+    queue: int
+    first: int
+    scheduled: int
+    dead: int
+    refused: int
+    held: int
+    workers: list[str]
+    paused: bool
+    oldest: bytes | None
+
+
+def observe(workers: Mapping[str, list[str]]) -> Operation[dict[str, Observed | None]]:
+    """Looks at queues in one exchange, one script call each; `workers`: of each queue, those whose leases are to be counted. None: the server
+    refused."""
+    commands: list[Command] = []
+    for name, known in workers.items():
+        on = keys_of(name)
+        call = script.OBSERVE.on(
+            queue=on.queue, first=on.first, scheduled=on.scheduled, dead=on.dead, refused=on.refused, workers=on.workers
+        )
+        commands.append(call.each([on.leases(worker) for worker in known], []))
+
+    def read(replies: list[Any]) -> dict[str, Observed | None]:
+        return {name: _observed(reply) for name, reply in zip(workers, replies, strict=True)}
+
+    return Operation(tuple(commands), read)
+
+
+def _observed(reply: Any) -> Observed | None:
+    if isinstance(reply, Exception):
+        return None
+    at, queue, first, scheduled, dead, refused, held, fields, *oldest = reply
+    paused = b"@paused" in fields
+    return Observed(at / 1000, queue, first, scheduled, dead, refused, held, worker_ids(fields), paused, oldest[0] if oldest else None)
+
+
+def memory() -> Operation[dict[str, str]]:
+    """How full the server is."""
+    return Operation((("INFO", "memory"),), lambda replies: dict(_info(accepted(replies[0]))))
 
 
 def server_info() -> Operation[dict[str, str]]:

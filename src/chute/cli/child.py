@@ -40,7 +40,7 @@ def main() -> NoReturn:
     start = _told(supervisor)
     signal.signal(signal.SIGHUP, lambda *_: None)  # the supervisor's business
     faulthandler.enable(all_threads=False)
-    ended(lambda: _work(start, Guard(Board(slots, board), supervisor, kills=True)))
+    ended(lambda: _work(start, Guard(Board(slots, board), supervisor, watched=True)))
 
 
 def _work(start: Start, guard: Guard) -> None:

@@ -1,6 +1,7 @@
 """What every command shares: the option `--url`, messages, JSON lines."""
 
 import contextlib
+import importlib
 import socket
 import sys
 from collections.abc import Callable
@@ -66,6 +67,14 @@ def ended(run: Callable[[], object]) -> NoReturn:
     except BrokenPipeError:
         sys.stderr.close()  # who read our output has gone
     sys.exit(DONE)
+
+
+def extra(module: str, name: str) -> Any:
+    """A module of ours that needs an extra. Raises click's UsageError where that is not installed."""
+    try:
+        return importlib.import_module(module)
+    except ImportError:
+        raise click.UsageError(f"this needs the extra {name}: pip install 'chute[{name}]'") from None
 
 
 def show_json(value: Any) -> None:

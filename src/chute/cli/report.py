@@ -17,6 +17,8 @@ class Report:
 
     def __init__(self, supervisor: Supervisor, screen: Screen) -> None:
         self._supervisor, self._screen = supervisor, screen
+        self.more = ""
+        """What else to say when the first process is ready."""
         self._started: float | None = None
         self._last = (0.0, 0)
         self._reported = 0.0
@@ -27,6 +29,8 @@ class Report:
         self._started = self._reported = now
         self._last = (now, 0)
         say(self._first_line(ready))
+        if self.more:
+            say(self.more)
 
     def look(self) -> None:
         """Called about twice a second."""

@@ -10,6 +10,7 @@ from chute import address
 from chute.cli import child, logs
 from chute.cli.changes import Changes
 from chute.cli.common import url_option
+from chute.cli.expose import expose
 from chute.cli.report import Report
 from chute.worker.supervisor import Supervisor
 from chute.worker.wire import Start
@@ -24,12 +25,14 @@ from chute.worker.wire import Start
 @click.option("--burst", is_flag=True, help="End when nothing is ready and everything is done. Scheduled jobs are left.")
 @click.option("--reload", is_flag=True, help="Start anew when a .py file here changes (for development).")
 @click.option("--max-jobs", type=click.IntRange(min=1), metavar="N", help="Replace a process after N jobs.")
+@click.option("--metrics-port", type=click.IntRange(0, 65535), metavar="N", help="Serve /metrics, /livez and /readyz there (0: any port).")
+@click.option("--metrics-host", default="127.0.0.1", show_default=True, metavar="HOST", help="The address for it.")
 @click.option("--log-level", default="info", show_default=True, type=click.Choice(["debug", "info", "warning", "error"]))
 @click.option("--log-format", default="text", show_default=True, type=click.Choice(["text", "json"]))
 @url_option
 def work(
     module: str, processes: int, concurrency: int, threads: int, grace: float, burst: bool, reload: bool,
-    max_jobs: int | None, log_level: str, log_format: str,
+    max_jobs: int | None, metrics_port: int | None, metrics_host: str, log_level: str, log_format: str,
 ) -> None:  # fmt: skip
     """Run the tasks of MODULE's queues.
 
@@ -44,6 +47,8 @@ def work(
     supervisor.came_up, supervisor.observer, supervisor.deserted = report.begin, report.look, _deserted
     if reload:
         supervisor.changed = Changes().look
+    if metrics_port is not None:
+        report.more = f"figures at {expose(supervisor, metrics_host, metrics_port)}"
     code = asyncio.run(supervisor.run())
     report.end()
     sys.exit(code)

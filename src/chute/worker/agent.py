@@ -33,7 +33,11 @@ class Agent:
     def __init__(self, do: Callable[[Coroutine[Any, Any, Any]], None], children: Callable[[], Iterable[Child]]) -> None:
         self.depth = 0
         """How many jobs were ready when that was last measured."""
+        self.settled: Counter[str] = Counter()
+        """Jobs that dead children had held, by queue."""
         self._do, self._children = do, children
+        self._rest = Rest()
+        self._caretakers: list[Caretaker] = []
         self._queues: list[str] = []
         self._line: Line | None = None
 
@@ -41,27 +45,45 @@ class Agent:
         """Begins where the first child works; from then on cares for every queue that a child names."""
         timing = Timing(settings.beat_every(), settings.dead_after())
         if self._line is None:
-            self._line = Line(Endpoint(Address(ready.url, ready.how)), lambda _: None, rest=Rest())
+            self._line = Line(Endpoint(Address(ready.url, ready.how)), lambda _: None, rest=self._rest)
             self._line.open()
             self._beats = Beats(self._line)
             self._do(clock.every(timing.beat, self._beats.beat))
             self._do(clock.every(CHECK_EVERY, self._line.check))
         if new := [queue for queue in ready.queues if queue not in self._queues]:
             self._queues += new
-            for step in Caretaker(self._line, new, timing, self._ours).steps():
+            self._caretakers.append(Caretaker(self._line, new, timing, self._ours))
+            for step in self._caretakers[-1].steps():
                 self._do(step)
 
     def introduce(self, identity: Identity) -> None:
         """Beats for this one from now on."""
         self._beats.add(identity)
 
-    async def settle(self, child: Child) -> Counter[str]:
-        """What a child that has ended held goes where it belongs; the outcomes by kind. Returns once the server has answered."""
+    @property
+    def errors(self) -> Counter[str]:
+        """What the server refused, by the word that its refusals begin with."""
+        return self._rest.errors
+
+    @property
+    def reclaimed(self) -> Counter[str]:
+        """Jobs that were taken over from dead workers and dead children, by queue."""
+        return sum((each.reclaimed for each in self._caretakers), Counter(self.settled))
+
+    @property
+    def dropped(self) -> Counter[str]:
+        """Dead letters that were dropped, by queue."""
+        return sum((each.dropped for each in self._caretakers), Counter())
+
+    async def settle(self, child: Child) -> Counter[tuple[str, str, str]]:
+        """What a child that has ended held goes where it belongs; the outcomes by queue, task and kind. Returns once the server has answered."""
         if self._line is None:
             return Counter()
         for identity in child.identities.values():
             self._beats.drop(identity)
-        return await settle(insist(self._line), child)
+        settled = await settle(insist(self._line), child)
+        self.settled += settled.back
+        return settled.ended
 
     async def names(self, child: Child, marks: Marks) -> list[str]:
         """What to call these jobs, which only the server knows."""

@@ -5,6 +5,7 @@ Every process that works queues does it for them, so none depends on another; th
 
 import asyncio
 import logging
+from collections import Counter
 from collections.abc import Callable, Coroutine, Set
 from functools import partial
 from typing import Any
@@ -32,6 +33,13 @@ class Caretaker:
     def __init__(self, line: Line, queues: list[str], timing: Timing, ours: Callable[[], Set[str]]) -> None:
         self._line, self._queues, self._timing = line, queues, timing
         self._judge = Judge(line, queues, timing, ours)
+        self.dropped: Counter[str] = Counter()
+        """Dead letters that were dropped, by queue."""
+
+    @property
+    def reclaimed(self) -> Counter[str]:
+        """Jobs that were taken over from dead workers, by queue."""
+        return self._judge.reclaimed
 
     def steps(self) -> list[Coroutine[Any, Any, None]]:
         """What is to run until it is cancelled."""
@@ -44,7 +52,7 @@ class Caretaker:
         if replies and isinstance(replies[0], list):
             now_ms = int(seconds_of(replies[0]) * 1000)
             for queue in self._queues:
-                self._line.send(trim(queue, now_ms), partial(_trimmed, queue))
+                self._line.send(trim(queue, now_ms), partial(self._trimmed, queue))
 
     async def _promote(self, queue: str) -> None:
         """Moves due jobs into the queue, at the sooner of the next one's time and a quarter of a second. A push wakes whoever waits there."""
@@ -62,8 +70,8 @@ class Caretaker:
                 pause = LONGEST_PROMOTE_PAUSE
                 self._line.send(LOAD, lambda _: None)
 
-
-def _trimmed(queue: str, replies: list[Any] | None) -> None:
-    dropped = sum(reply for reply in replies or () if isinstance(reply, int))
-    if dropped:
-        log.warning("queue %s: %d dead letters were dropped (at most 10,000, and 90 days)", queue, dropped)
+    def _trimmed(self, queue: str, replies: list[Any] | None) -> None:
+        dropped = sum(reply for reply in replies or () if isinstance(reply, int))
+        if dropped:
+            self.dropped[queue] += dropped
+            log.warning("queue %s: %d dead letters were dropped (at most 10,000, and 90 days)", queue, dropped)

@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from chute.worker import clock, wire
 from chute.worker.beats import Identity
 from chute.worker.board import shared
-from chute.worker.wire import Introduced, Left, Ready, Said, Start, Stopping
+from chute.worker.wire import Introduced, Left, Measured, Ready, Said, Start, Stopping
 
 HEARD = 0.1
 """Seconds in which what a process said before its end has been read."""
@@ -38,6 +38,9 @@ class Child:
         """It is ready, or it has ended before that."""
         self.identities: dict[int, Identity] = {}
         """By their numbers on the board."""
+        self.measured: Measured | None = None
+        self.measured_at = 0.0
+        """What it said last of how it is, and when."""
         self.stopping: Stopping | None = None
         self.left: Left | None = None
         self.late: set[tuple[int, int]] = set()
@@ -114,6 +117,8 @@ class Child:
                 self.settled_in.set()
             case Introduced(number, lane, queue, worker):
                 self.identities[number] = Identity(queue, worker, number, lane, self.board)
+            case Measured():
+                self.measured, self.measured_at = said, clock.now()
             case Stopping():
                 self.stopping = said
             case Left():

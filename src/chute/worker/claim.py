@@ -93,6 +93,7 @@ class Claims:
         lane.served += want / share
         lane.claiming += 1
         lane.owed = False
+        lane.unserved_since = lane.unserved_since or now
 
         def landed(reply: Any) -> None:
             slots.asked -= want
@@ -108,6 +109,7 @@ class Claims:
         want = max(1, self._slots.free // len(self._lanes))
         asked = Asked(lane, holdings, self._next(), want, now, now + BLOCK + self._validity, waited=True)
         lane.waiting = True
+        lane.unserved_since = lane.unserved_since or now
 
         def answered(replies: list[Any] | None) -> None:
             lane.waiting = False
@@ -143,6 +145,7 @@ class Claims:
             lane.more, lane.drained = False, True
             lane.owed, lane.pause_until = True, clock.now() + PAUSED_AGAIN
             lane.alive_at(asked.sent)
+            lane.unserved_since = None
         elif asked.current:
             self._failed(asked, reply)
         return 0
@@ -151,6 +154,7 @@ class Claims:
         server_ms, tag, bodies = reply
         lane, now = asked.lane, clock.now()
         lane.trouble.ends()
+        lane.unserved_since = None
         self.ahead = server_ms / 1000 - now
         first = asked.call * 1000 + 1
         jobs = [Held(lane, asked.holdings, first + i, tag + i, body, now) for i, body in enumerate(bodies)]

@@ -41,7 +41,7 @@ class Engine:
     def __init__(self, queues: list[tuple[Queue, int | None]], concurrency: int, threads: int, timing: Timing, guard: Guard) -> None:
         self.loop = asyncio.get_running_loop()
         self.timing = timing
-        rest = Rest()
+        self.rest = rest = Rest()
         self.line = Line(queues[0][0].endpoint, self._line_changed, rest=rest)
         self.guard = guard
         self.lanes = [

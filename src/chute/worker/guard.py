@@ -15,14 +15,15 @@ MAX_IDENTITIES = 1 << 15
 
 
 class Guard:
-    """The board of a worker and, where there is one, the wire to the process that watches it. `kills`: that one ends this process when a job
-    of it cannot be stopped otherwise."""
+    """The board of a worker and, where there is one, the wire to the process that watches it. `watched`: that one wants to know how it is, and
+    ends this process when a job of it cannot be stopped otherwise."""
 
-    def __init__(self, board: Board, to: socket.socket | None = None, *, kills: bool = False) -> None:
+    def __init__(self, board: Board, to: socket.socket | None = None, *, watched: bool = False) -> None:
         self.board = board
-        self.kills = kills
+        self.watched = watched
         self._to = to
-        self._said: list[Said] = []
+        self._unsent = bytearray()
+        """What nobody listens to yet, or has not found the time to read: whoever runs jobs must not wait for that."""
         self._identities = 0
 
     def mark(self, held: Held) -> None:
@@ -36,16 +37,24 @@ class Guard:
         return self._identities
 
     def say(self, message: Said) -> None:
-        """Sends a message. While nobody listens it is kept for who will."""
-        if self._to is None:
-            self._said.append(message)
-            return
-        with contextlib.suppress(OSError):  # whoever listened has gone
-            self._to.sendall(wire.encode(message))
+        """Sends a message, as soon as it can be read."""
+        self._unsent += wire.encode(message)
+        if self._to is not None:
+            try:
+                del self._unsent[: self._to.send(self._unsent, socket.MSG_DONTWAIT)]
+            except BlockingIOError:
+                pass
+            except OSError:  # whoever listened has gone
+                self._unsent.clear()
+
+    def mention(self, message: Said) -> None:
+        """As `say`; but while something else waits to be read it is left out."""
+        if not self._unsent:
+            self.say(message)
 
     def connect(self, to: socket.socket) -> None:
         """From now on somebody listens: tells what was said before."""
         self._to = to
-        said, self._said = self._said, []
-        for message in said:
-            self.say(message)
+        with contextlib.suppress(OSError):
+            to.sendall(self._unsent)
+        self._unsent.clear()

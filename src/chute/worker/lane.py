@@ -60,6 +60,8 @@ class Lane:
         self.waiting = False
         self.former: list[Holdings] = []
         """Identities that others closed: what they still hold is looked after when the worker leaves."""
+        self.unserved_since: float | None = None
+        """When a claim or a wait was sent first since one was answered as it should be; None: the last one was."""
         self.pause_until = 0.0
         """Until then nothing is asked for: the server refused."""
         self._deaf_since: float | None = None

@@ -6,6 +6,7 @@ by a compare on its beat, so one that lives after all is never closed by a late 
 
 import asyncio
 import logging
+from collections import Counter
 from collections.abc import Awaitable, Callable, Set
 from typing import Any, TypeAlias, cast
 
@@ -46,6 +47,8 @@ class Judge:
         self._seen: dict[tuple[str, str], tuple[bytes, float]] = {}
         """(queue, worker) -> its beat, and since when it is that."""
         self._looked = 0.0
+        self.reclaimed: Counter[str] = Counter()
+        """Jobs that were taken over, by queue."""
 
     async def look(self) -> None:
         """Looks at every worker once, and takes over from those that are dead."""
@@ -75,6 +78,7 @@ class Judge:
             theirs = Holdings(queue, worker)
             if await self._answer(theirs.closing(beat)) == 1:
                 count = await take_over(self._answer, theirs, all_started)
+                self.reclaimed[queue] += count
                 log.warning(
                     "queue %s: worker %s made no progress and was closed; %d jobs that it held went back", queue, theirs.worker[:8], count
                 )

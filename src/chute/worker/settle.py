@@ -6,6 +6,7 @@ A child that we killed for a job that nothing else could stop is no death: that 
 import logging
 import signal
 from collections import Counter
+from dataclasses import dataclass
 from functools import partial
 
 from chute.envelope import Refused
@@ -21,9 +22,19 @@ from chute.worker.wire import Tasks
 log = logging.getLogger("chute.worker")
 
 
-async def settle(ask: Ask, child: Child) -> Counter[str]:
-    """Closes each identity of a child that has ended and hands out what it held; the outcomes by kind. `ask` must insist on an answer."""
-    ended: Counter[str] = Counter()
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """What became of what a child held."""
+
+    ended: Counter[tuple[str, str, str]]
+    """Outcomes by queue, task and kind."""
+    back: Counter[str]
+    """Jobs that the child did not give back itself, by queue."""
+
+
+async def settle(ask: Ask, child: Child) -> Settled:
+    """Closes each identity of a child that has ended and hands out what it held. `ask` must insist on an answer."""
+    settled = Settled(Counter(), Counter())
     started = {(number, lease) for number, lease, _ in child.board.started()}
 
     def fate(number: int, held: Held) -> bytes | Outcome:
@@ -34,14 +45,14 @@ async def settle(ask: Ask, child: Child) -> Counter[str]:
         elif mark in started and not child.killed and not child.left:
             end = _charged(held, child)
         if not isinstance(end, bytes):
-            ended[end.kind] += 1
+            settled.ended[held.holdings.name, held.task, end.kind] += 1
         return end
 
     for number, identity in child.identities.items():
         theirs = Holdings(identity.queue, identity.worker)
         await ask(theirs.close)
-        await take_over(ask, theirs, partial(fate, number))
-    return ended
+        settled.back[identity.queue] += await take_over(ask, theirs, partial(fate, number))
+    return settled
 
 
 def cause(code: int | None) -> str:

@@ -28,6 +28,8 @@ HOPELESS = 2
 FIRST_REST, LONGEST_REST = 0.1, 10.0
 """Seconds before a child that died soon after its start is replaced once more; the first time it is replaced at once."""
 OBSERVE_EVERY = 0.5
+SAID_LATELY = 3.0
+"""Seconds in which a child must have said how it is; it does every second."""
 RELOAD_GRACE = 1.0
 """Seconds that running jobs get when the code has changed."""
 ANNOUNCED = 0.5
@@ -44,6 +46,10 @@ class Supervisor:
         self.stopping = False
         self.came_up: Callable[[Ready], None] = lambda _: None
         """Called when the first child is ready."""
+        self.ended: Callable[[Child, Counter[tuple[str, str, str]]], None] = lambda *_: None
+        """Called when everything of a child is settled, with the outcomes that were its end."""
+        self.ticked = clock.now()
+        """When this process's own loop last came by."""
         self.observer: Callable[[], None] = lambda: None
         """Called about twice a second from then on."""
         self.changed: Callable[[], str] | None = None
@@ -116,7 +122,7 @@ class Supervisor:
             self._code = 0 if self.stopping else max(1, first.code or 0)
             return
         self.came_up(first.ready)
-        self._do(clock.every(EVERY, lambda: self._watch.look(self.children)))
+        self._do(clock.every(EVERY, self._look))
         self._do(clock.every(OBSERVE_EVERY, self.observer))
         self._seats = [first, *[self._spawn() for _ in range(self.processes - 1)]]
         await asyncio.gather(*[self._keep(seat) for seat in range(self.processes)])
@@ -143,6 +149,18 @@ class Supervisor:
                 return
             self._seats[seat] = self._spawn()
 
+    @property
+    def ready(self) -> bool:
+        """Whether jobs can be claimed by each child that has settled in, as far as they have said lately."""
+        now = clock.now()
+        working = [child for child in self.children if child.ready and child.code is None]
+        lately = all(child.measured and child.measured.ready and now - child.measured_at < SAID_LATELY for child in working)
+        return bool(working) and lately and not self.stopping
+
+    def _look(self) -> None:
+        self.ticked = clock.now()
+        self._watch.look(self.children)
+
     def _spawn(self, *, first: bool = False) -> Child:
         child = Child(self._command, replace(self.start, first=first), self._heard)
         self.children.append(child)
@@ -168,7 +186,10 @@ class Supervisor:
     async def _settle(self, child: Child) -> None:
         await child.last_words()
         ended = await self.agent.settle(child)
-        self._past += ended + Counter(child.board.totals)
+        self._past += Counter(child.board.totals)
+        for (_, _, kind), count in ended.items():
+            self._past[kind] += count
+        self.ended(child, ended)
         self.children.remove(child)
 
     async def _settled(self) -> None:

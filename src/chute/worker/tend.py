@@ -16,6 +16,7 @@ from chute.worker.board import KINDS
 from chute.worker.engine import Engine
 from chute.worker.held import Held
 from chute.worker.lane import Lane
+from chute.worker.measure import measure
 from chute.worker.search import Search
 
 log = logging.getLogger("chute.worker")
@@ -26,6 +27,7 @@ STUCK = 0.5
 """Seconds past its timeout after which a job is taken for one that only the end of this process can stop: then nothing new is begun here."""
 COUNT_EVERY = 1.0
 NOTE_EVERY = 0.2
+TELL_EVERY = 1.0
 
 
 class Tender:
@@ -34,6 +36,7 @@ class Tender:
     def __init__(self, engine: Engine, more: list[Coroutine[Any, Any, None]]) -> None:
         self._engine, self._more = engine, more
         self._search = Search(engine)
+        self._lag = 0.0
         self._tasks: list[asyncio.Task[None]] = []
 
     def start(self) -> None:
@@ -44,6 +47,7 @@ class Tender:
             clock.every(timing.beat, self.beat),
             clock.every(COUNT_EVERY, self.count),
             clock.every(NOTE_EVERY, self.note),
+            clock.every(TELL_EVERY, self.tell),
             *self._more,
         ]
         self._tasks = [asyncio.create_task(step, name="chute timer") for step in steps]
@@ -53,17 +57,26 @@ class Tender:
         totals = self._engine.totals
         self._engine.guard.board.count(totals[kind] for kind in KINDS)
 
+    def tell(self) -> None:
+        """Tells whoever watches this worker how it is."""
+        if self._engine.guard.watched:
+            self._engine.guard.mention(measure(self._engine, self._lag))
+        self._lag = 0.0
+
     def stop(self) -> None:
         """Ends every timer, with a last look at the counters."""
         for task in self._tasks:
             task.cancel()
         self.count()
         self.note()
+        self.tell()
 
     def sweep(self) -> None:
         """One scan for everything that is late: answers, deadlines, jobs in hand, the waits of a full or stopping worker."""
         engine, now = self._engine, clock.now()
         board = engine.guard.board
+        if board.tick:
+            self._lag = max(self._lag, now - board.tick - SWEEP)
         board.tick = now
         engine.line.check()
         for number, lane in enumerate(engine.lanes):
@@ -75,7 +88,7 @@ class Tender:
         if engine.stopping or engine.full_since is not None:
             engine.unblock()
         unstarted = [*engine.slots.ready, *engine.slots.parked]
-        engine.slots.held_up = engine.guard.kills and any(held.deadline and now > held.deadline + STUCK for held in engine.slots.running)
+        engine.slots.held_up = engine.guard.watched and any(held.deadline and now > held.deadline + STUCK for held in engine.slots.running)
         late = {held.lane for held in unstarted if now - held.since > RELEASE_AFTER}
         if late:  # all of that queue: a younger one that stayed would overtake
             engine.slots.prefetch = 0
@@ -103,7 +116,7 @@ class Tender:
         if held.runner and not held.threaded:
             held.runner.cancel()
         else:
-            end = "if it does not end, its process is killed" if self._engine.guard.kills else "it goes on"
+            end = "if it does not end, its process is killed" if self._engine.guard.watched else "it goes on"
             log.warning("job %s of task %s is past its timeout; a plain function cannot be stopped: %s", held.job_id, held.task, end)
 
     def _beat(self, lane: Lane) -> None:

@@ -82,13 +82,32 @@ class Stopping(msgspec.Struct, tag=True):
     running: int
 
 
+class Counts(msgspec.Struct):
+    """What a worker has counted of one queue since its start; see `meter`. A histogram is its counts and the sum."""
+
+    claimed: int
+    finished: list[tuple[str, str, int]]
+    durations: dict[str, tuple[list[int], float]]
+    waits: tuple[list[int], float]
+    running: int
+
+
+class Measured(msgspec.Struct, tag=True):
+    """How it is, about once a second. `ready`: it can claim, as far as it knows. `lag`: the longest time by which its loop came late."""
+
+    ready: bool
+    lag: float
+    errors: dict[str, int]
+    queues: dict[str, Counts]
+
+
 class Left(msgspec.Struct, tag=True):
     """Everything was given back; the process ends. `done`: nothing more was ready, and it was to end then."""
 
     done: bool
 
 
-Said: TypeAlias = Start | Ready | Introduced | Stopping | Left
+Said: TypeAlias = Start | Ready | Introduced | Stopping | Measured | Left
 _decoder = msgspec.json.Decoder(Said)
 
 

@@ -1,0 +1,44 @@
+"""`chute work --metrics-port`: what one supervisor shows over HTTP: its figures for Prometheus, and whether it lives and is ready."""
+
+from collections import Counter
+from collections.abc import Callable
+from typing import cast
+
+from chute.cli.common import extra
+from chute.scrape import TEXT, Page, serve
+from chute.worker import clock
+from chute.worker.child import Child
+from chute.worker.supervisor import Supervisor
+
+LIVE = 5.0
+"""Seconds in which the supervisor's own loop must have come by."""
+
+
+def expose(supervisor: Supervisor, host: str, port: int) -> str:
+    """Serves until the process ends; the URL. Raises click's UsageError where that cannot be."""
+    figures = _figures(supervisor)
+
+    def healthy(well: bool, word: str) -> Page:
+        return Page(200 if well else 503, TEXT, f"{word if well else f'not {word}'}\n".encode())
+
+    routes = {
+        "/metrics": lambda _: figures(),
+        "/livez": lambda _: healthy(clock.now() - supervisor.ticked < LIVE, "live"),
+        "/readyz": lambda _: healthy(supervisor.ready, "ready"),
+    }
+    server = serve(host, port, routes)
+    return f"http://{host}:{server.server_port}/metrics"
+
+
+def _figures(supervisor: Supervisor) -> Callable[[], Page]:
+    metrics, figures = extra("chute.metrics", "metrics"), extra("chute.worker.figures", "metrics")
+    past = figures.Sum()
+
+    def ended(child: Child, outcomes: Counter[tuple[str, str, str]]) -> None:
+        if child.measured:
+            past.add(child.measured)
+        past.finished.update(outcomes)
+
+    supervisor.ended = ended
+    collector = figures.Figures(past, supervisor.children, supervisor.agent, supervisor.start.concurrency)
+    return lambda: cast(Page, metrics.page(collector))

@@ -1,0 +1,125 @@
+"""The whole-queue series for Prometheus: what is true of a queue whoever asks, so exactly one target may show them: `chute metrics`, or a program
+that registers this collector. What a worker itself has counted, its own port shows.
+
+    from prometheus_client import REGISTRY
+    REGISTRY.register(chute.metrics.QueueCollector())
+"""
+
+import hashlib
+from collections.abc import Iterator, Sequence
+
+from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
+from prometheus_client.registry import Collector, CollectorRegistry
+
+from chute import envelope, store
+from chute.connection import Endpoint, endpoint
+from chute.envelope import Refused
+from chute.errors import ChuteError
+from chute.keys import check_queue_name
+from chute.scrape import Page
+from chute.store import Observed, Store
+
+
+def page(collector: Collector) -> Page:
+    """The series of a collector as Prometheus reads them."""
+    registry = CollectorRegistry(auto_describe=False)
+    registry.register(collector)
+    return Page(200, CONTENT_TYPE_LATEST, generate_latest(registry))
+
+
+class QueueCollector(Collector):
+    """Looks at the server when it is scraped: one script call a queue, all in one exchange.
+
+    `url`: the server (default: `CHUTE_URL`, `REDIS_URL`, else the embedded one). `queues`: their names (default: every queue that a worker has
+    ever worked). Raises ValueError for what cannot be a name or a URL. A server that does not answer is `chute_server_up` 0, no error.
+    """
+
+    def __init__(self, url: str | None = None, queues: Sequence[str] = ()) -> None:
+        self._names = [check_queue_name(name) for name in queues]
+        self._url = url
+        self._workers: dict[str, list[str]] = {}
+        """Of each queue, as they were at the last scrape."""
+        self._seen: dict[str, tuple[bytes, float]] = {}
+        """Of each queue, the next job that does not say when it was due, and since when it is that."""
+
+    def collect(self) -> Iterator[Metric]:
+        """All series at this moment."""
+        try:
+            where = endpoint(self._url)
+            observed = self.observe()
+            memory = where.run(store.memory())
+        except ChuteError:
+            yield _gauge("chute_server_up", "Whether the server answered", [((), 0)])
+            return
+        yield _gauge("chute_server_up", "Whether the server answered", [((), 1)])
+        yield from self._of_queues(observed)
+        yield from _of_server(memory)
+
+    def observe(self) -> dict[str, Observed]:
+        """Every queue at this moment. Raises ServerUnavailable."""
+        where = endpoint(self._url)
+        names = self._names or where.run(Store.all_known())
+        known = {name: self._workers.get(name, []) for name in names}
+        found = self._look(where, known)
+        changed = {name: each.workers for name, each in found.items() if set(each.workers) != set(known[name])}
+        if changed:  # the leases of a worker are counted under its name: look again where there are others than before
+            found |= self._look(where, changed)
+        self._workers = {name: each.workers for name, each in found.items()}
+        return found
+
+    @staticmethod
+    def _look(where: Endpoint, workers: dict[str, list[str]]) -> dict[str, Observed]:
+        if not workers:
+            return {}
+        return {name: each for name, each in where.run(store.observe(workers)).items() if each}
+
+    def _of_queues(self, observed: dict[str, Observed]) -> Iterator[Metric]:
+        rows = list(observed.items())
+        yield _gauge("queue_depth", "Jobs in the queue list: LLEN", [((name,), each.queue) for name, each in rows], "queue")
+        states = [
+            ((name, state), count)
+            for name, each in rows
+            for state, count in (
+                ("ready", each.queue + each.first),
+                ("running", each.held),
+                ("scheduled", each.scheduled),
+                ("dead", each.dead),
+                ("refused", each.refused),
+            )
+        ]
+        yield _gauge("chute_jobs", "Jobs by state", states, "queue", "state")
+        ages = [((name,), self._age(name, each)) for name, each in rows]
+        yield _gauge("chute_oldest_ready_age_seconds", "How long the next job has been due, 0 when none is", ages, "queue")
+        yield _gauge("chute_workers", "Workers", [((name,), len(each.workers)) for name, each in rows], "queue")
+        yield _gauge("chute_queue_paused", "Whether it is paused", [((name,), int(each.paused)) for name, each in rows], "queue")
+
+    def _age(self, name: str, each: Observed) -> float:
+        """Of the next job, from its due time; of one that tells none, from when it was first seen here."""
+        if each.oldest is None:
+            return 0.0
+        try:
+            job = envelope.check(each.oldest)
+        except Refused:
+            job = {}
+        due: float = job.get("@due") or job.get("@at") or 0
+        if due:
+            return max(0.0, each.at - due / 1000)
+        digest = hashlib.sha256(each.oldest).digest()
+        if self._seen.get(name, (b"",))[0] != digest:
+            self._seen[name] = (digest, each.at)
+        return each.at - self._seen[name][1]
+
+
+def _of_server(memory: dict[str, str]) -> Iterator[Metric]:
+    yield _gauge("chute_server_memory_used_bytes", "Memory that the server uses", [((), int(memory.get("used_memory", 0)))])
+    yield _gauge("chute_server_memory_max_bytes", "Memory that it may use, 0 = any", [((), int(memory.get("maxmemory", 0)))])
+    evicts = memory.get("maxmemory_policy", "noeviction") != "noeviction"
+    yield _gauge("chute_server_may_evict", "Whether it may delete jobs when it is full (maxmemory-policy)", [((), int(evicts))])
+
+
+def _gauge(name: str, text: str, samples: Sequence[tuple[tuple[str, ...], float]], *labels: str) -> Metric:
+    family = GaugeMetricFamily(name, text, labels=labels)
+    for values, value in samples:
+        family.add_metric(values, value)
+    return family
