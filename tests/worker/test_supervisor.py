@@ -155,6 +155,37 @@ def test_sighup_replaces_the_processes_one_by_one(server: Server, app: Path) -> 
         assert "WARNING" not in work.stderr
 
 
+def test_each_seat_has_one_process_after_two_sighups_and_a_death_in_between(server: Server, app: Path) -> None:
+    client = server.client()
+    with Work("app", server.url, "--processes", "2", cwd=app) as work:
+        ready(work, client, 2)
+        before = work.children()
+        work.signal(signal.SIGHUP)
+        assert until(lambda: len(work.children()) == 3)
+        os.kill(before[0], signal.SIGKILL)
+        work.signal(signal.SIGHUP)
+        assert until(lambda: "all processes are replaced" in work.stderr, 15), work.stderr
+        assert until(lambda: len(work.children()) == 2)
+        assert not set(before) & set(work.children())
+        ready(work, client, 2)
+
+
+def test_a_signal_during_a_rolling_restart_ends_all_and_starts_nobody(server: Server, app: Path) -> None:
+    client = server.client()
+    with Work("app", server.url, "--processes", "2", "--grace", "0.5", cwd=app) as work:
+        ready(work, client, 2)
+        push(client, "jobs", {"job_id": "long", "@task": "hold", "path": str(app / "ran")})
+        ran(app / "ran")
+        work.signal(signal.SIGHUP)
+        ready(work, client, 3)
+        work.signal(signal.SIGTERM)
+        assert work.wait() == 0
+        assert "ERROR" not in work.stderr
+        assert "the server does not answer" not in work.stderr
+    assert not client.exists("workers:{queue:jobs}")
+    assert client.llen("queue:jobs") == 1
+
+
 def test_a_module_that_broke_ends_no_process_that_works(server: Server, app: Path) -> None:
     client = server.client()
     with Work("app", server.url, cwd=app) as work:

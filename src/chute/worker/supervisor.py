@@ -9,6 +9,7 @@ import logging
 import signal
 from collections import Counter
 from collections.abc import Callable, Coroutine, Sequence
+from functools import partial
 from typing import Any
 
 from msgspec.structs import replace
@@ -62,6 +63,9 @@ class Supervisor:
         self._code = 0
         self._fresh = False
         """A file has changed since a child's module turned out to be broken."""
+        self._renewed = 0.0
+        """Whoever began before that is to be replaced: when the last SIGHUP came."""
+        self._rolling = False
         self._past: Counter[str] = Counter()
         self._tasks: set[asyncio.Task[Any]] = set()
         self.agent = Agent(self._do, lambda: self.children)
@@ -126,6 +130,7 @@ class Supervisor:
         self._do(clock.every(OBSERVE_EVERY, self.observer))
         self._seats = [first, *[self._spawn() for _ in range(self.processes - 1)]]
         await asyncio.gather(*[self._keep(seat) for seat in range(self.processes)])
+        await asyncio.gather(*[child.gone.wait() for child in self.children])  # one that was to succeed another has no seat
         await self._settled()
 
     async def _keep(self, seat: int) -> None:
@@ -143,11 +148,14 @@ class Supervisor:
                 self.stop()
                 return
             rest = 0.0 if child.left or clock.now() - child.began > LONGEST_REST else rest
-            await clock.until(lambda: self.stopping, rest)
+            await clock.until(partial(self._replaced, seat, child), rest)
             rest = min(LONGEST_REST, max(FIRST_REST, 2 * rest))
-            if self.stopping:
-                return
-            self._seats[seat] = self._spawn()
+            if not self._replaced(seat, child):
+                self._seats[seat] = self._spawn()
+
+    def _replaced(self, seat: int, child: Child) -> bool:
+        """Whether nobody need be started in place of this child."""
+        return self.stopping or self._seats[seat] is not child
 
     @property
     def ready(self) -> bool:
@@ -207,20 +215,35 @@ class Supervisor:
         if self.deserted():
             self.stop()
         elif not self.stopping and self._seats:
-            self._do(self._roll())
+            log.info("replacing the %d processes, one by one", self.processes)
+            self._renewed = clock.now()
+            if not self._rolling:
+                self._rolling = True
+                self._do(self._roll())
 
     async def _roll(self) -> None:
-        """Each gets its successor before it ends, so that the work never stops; one that cannot start ends none."""
-        log.info("replacing the %d processes, one by one", self.processes)
-        for seat, old in enumerate(list(self._seats)):
-            new = self._spawn()
-            await new.settled_in.wait()
-            if new.ready is None or self.stopping:
-                log.error("the new process ended at its start (%s): the old ones go on", cause(new.code))
-                return
-            self._seats[seat] = new
-            await see_off(old, self.start.grace, self._now)
-        log.info("all processes are replaced")
+        """Each gets its successor before it ends, so that the work never stops; one that cannot start ends none. A SIGHUP that comes meanwhile
+        makes those old that began before it, and whoever takes the seat of one that died is new: so each seat has one process at the end."""
+        try:
+            while not self.stopping and (seat := self._outdated()) is not None:
+                new = self._spawn()
+                await new.settled_in.wait()
+                if self.stopping:
+                    return
+                if new.ready is None:
+                    log.error("the new process ended at its start (%s): the old ones go on", cause(new.code))
+                    return
+                old, self._seats[seat] = self._seats[seat], new
+                await see_off(old, self.start.grace, self._now)
+            if not self.stopping:
+                log.info("all processes are replaced")
+        finally:
+            self._rolling = False
+
+    def _outdated(self) -> int | None:
+        """The first seat of a process that began before the last SIGHUP and has something left to do."""
+        old = (seat for seat, child in enumerate(self._seats) if child.began < self._renewed and not (child.left and child.left.done))
+        return next(old, None)
 
     def _look_at_files(self) -> None:
         """With --reload: starts the children anew when a file has changed."""
