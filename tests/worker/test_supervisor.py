@@ -211,6 +211,16 @@ def test_a_module_that_broke_before_a_process_was_replaced_ends_all_with_exit_2(
     assert not client.exists("workers:{queue:jobs}")
 
 
+def test_a_signal_that_comes_as_the_first_process_gets_ready_starts_no_other(server: Server, app: Path) -> None:
+    with Work("app", server.url, "--processes", "3", cwd=app) as work:
+        assert until(lambda: len(work.children()) == 1)
+        work.signal(signal.SIGSTOP)  # so that it hears of both at once
+        ready(work, server.client(), 1)
+        work.signal(signal.SIGTERM)
+        work.signal(signal.SIGCONT)
+        assert work.wait() == 0
+
+
 def test_a_process_is_replaced_after_so_many_jobs(server: Server, app: Path) -> None:
     client = server.client()
     push(client, "jobs", *[{"job_id": f"w{n}"} for n in range(25)])

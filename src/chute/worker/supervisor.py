@@ -128,8 +128,9 @@ class Supervisor:
         self.came_up(first.ready)
         self._do(clock.every(EVERY, self._look))
         self._do(clock.every(OBSERVE_EVERY, self.observer))
-        self._seats = [first, *[self._spawn() for _ in range(self.processes - 1)]]
-        await asyncio.gather(*[self._keep(seat) for seat in range(self.processes)])
+        more = 0 if self.stopping else self.processes - 1
+        self._seats = [first, *[self._spawn() for _ in range(more)]]
+        await asyncio.gather(*[self._keep(seat) for seat in range(len(self._seats))])
         await asyncio.gather(*[child.gone.wait() for child in self.children])  # one that was to succeed another has no seat
         await self._settled()
 
