@@ -233,6 +233,20 @@ def test_a_process_is_replaced_after_so_many_jobs(server: Server, app: Path) -> 
     assert not client.exists("workers:{queue:jobs}")
 
 
+def test_a_burst_goes_on_when_a_process_of_it_is_ended_or_replaced(server: Server, app: Path) -> None:
+    client = server.client()
+    push(client, "jobs", {"job_id": "last"}, *[{"@task": "hold", "path": str(app / "ran")} for _ in range(2)])
+    (app / "app.py").write_text(APP.replace("sleep(60)", "sleep(1)"))
+    with Work("app", server.url, "--burst", "--concurrency", "1", "--grace", "0", cwd=app) as work:
+        ran(app / "ran")
+        os.kill(work.children()[0], signal.SIGTERM)
+        ran(app / "ran", 2)
+        work.signal(signal.SIGHUP)
+        assert work.wait() == 0
+    assert client.hget("result:last", "status") == b"completed"
+    assert client.llen("queue:jobs") == 0
+
+
 def test_reload_starts_anew_when_a_file_changes_and_waits_for_one_that_is_broken(server: Server, app: Path) -> None:
     client = server.client()
     with Work("app", server.url, "--reload", cwd=app) as work:

@@ -67,7 +67,7 @@ def _leave(worker: Worker, guard: Guard, screen: Screen, start: Start) -> None:
     screen.done()
     for each in (signal.SIGTERM, signal.SIGINT):
         signal.signal(each, signal.SIG_IGN)
-    guard.say(Left(done=start.burst and not worker.spent))
+    guard.say(Left(done=worker.drained))
     end = threading.Timer(LAST_SECOND, os._exit, (0,))
     end.daemon = True
     end.start()

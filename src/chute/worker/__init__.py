@@ -66,8 +66,8 @@ class Worker:
         """After so many jobs it ends, as if it was asked to."""
         self.patient = False
         """A server that is not there at the start is waited for, for as long as it takes."""
-        self.spent = False
-        """Whether that is why it has ended."""
+        self.drained = False
+        """Whether it has ended because nothing more was ready."""
         self.totals: Counter[str] = Counter()
         """Outcomes by kind, once it has ended."""
         self.leaving: Callable[[], None] | None = None
@@ -208,7 +208,7 @@ class Worker:
             for line in (engine.line, *[lane.line for lane in engine.lanes]):
                 await line.close()
             engine.executor.close()
-            self.totals, self.spent = engine.totals, engine.slots.quota == 0
+            self.totals, self.drained = engine.totals, engine.drained
             self.engine = None
             await self._opened.aclose()
 

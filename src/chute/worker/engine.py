@@ -56,6 +56,8 @@ class Engine:
         self.claims = Claims(self.lanes, self.slots, timing.validity, self.give_back, self.load)
         self.stopping = False
         self.burst = False
+        self.drained = False
+        """In a burst: nothing more was ready."""
         self.ended = asyncio.Event()
         self.full_since: float | None = None
         self._reached: bool | None = None
@@ -253,6 +255,7 @@ class Engine:
         if any(lane.uncertain for lane in self.lanes):
             return  # a claim without an answer may have taken jobs: they are looked for first
         if all(lane.live and lane.drained for lane in self.lanes):
+            self.drained = True
             self.stop()
             return
         for lane in self.lanes:

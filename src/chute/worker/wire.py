@@ -102,7 +102,7 @@ class Measured(msgspec.Struct, tag=True):
 
 
 class Left(msgspec.Struct, tag=True):
-    """Everything was given back; the process ends. `done`: nothing more was ready, and it was to end then."""
+    """Everything was given back; the process ends. `done`: in a burst, nothing more was ready."""
 
     done: bool
 
