@@ -273,6 +273,24 @@ def test_a_reload_that_begins_broken_waits_too(server: Server, app: Path) -> Non
         assert result(server.client(), "w", 15)["status"] == "completed"
 
 
+def test_a_reload_starts_anew_when_a_file_changes_while_the_first_process_starts(server: Server, app: Path) -> None:
+    (app / "app.py").write_text(f"import time\nopen('begun', 'w').close()\ntime.sleep(3)\n{APP}")
+    with Work("app", server.url, "--reload", cwd=app) as work:
+        assert until((app / "begun").exists)
+        (app / "app.py").write_text(APP)
+        push(server.client(), "jobs", {"job_id": "w"})
+        assert result(server.client(), "w", 15)["status"] == "completed"
+        assert "WARNING" not in work.stderr
+
+
+@pytest.mark.parametrize(("end", "code", "said"), [("os._exit(3)", 3, "exit code 3"), ("os.kill(os.getpid(), 9)", 1, "SIGKILL")])
+def test_a_first_process_that_ends_without_a_word_is_spoken_of(server: Server, app: Path, end: str, code: int, said: str) -> None:
+    (app / "app.py").write_text(f"import os\n{end}\n")
+    with Work("app", server.url, cwd=app) as work:
+        assert work.wait() == code
+        assert f"ended at its start ({said})" in work.stderr
+
+
 def test_a_blocked_process_does_not_outlast_the_grace(server: Server, app: Path) -> None:
     client = server.client()
     with Work("app", server.url, "--grace", "0.5", cwd=app) as work:

@@ -31,8 +31,8 @@ class Child:
         self.began = clock.now()
         self.heard_of = self.began
         """When it last said something; for one whose loop has not yet begun."""
-        self.killed = False
-        """By us."""
+        self.asked = self.killed = False
+        """By us: to end, and without being asked."""
         self.ready: Ready | None = None
         self.settled_in = asyncio.Event()
         """It is ready, or it has ended before that."""
@@ -83,6 +83,7 @@ class Child:
     def terminate(self) -> None:
         """Asks it to end; a second time, to end at once."""
         if self.code is None:
+            self.asked = True
             self._process.terminate()
 
     def kill(self) -> None:

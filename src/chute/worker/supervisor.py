@@ -24,8 +24,8 @@ from chute.worker.watch import EVERY, Marks, Watch
 from chute.worker.wire import Introduced, Ready, Said, Start
 
 log = logging.getLogger("chute.worker")
-HOPELESS = 2
-"""The exit code of a child whose module cannot be worked: to start it again is in vain."""
+HOPELESS, NO_SERVER = 2, 4
+"""Exit codes of a child that has said why it ends: its module cannot be worked, so to start it again is in vain; no server."""
 FIRST_REST, LONGEST_REST = 0.1, 10.0
 """Seconds before a child that died soon after its start is replaced once more; the first time it is replaced at once."""
 OBSERVE_EVERY = 0.5
@@ -119,7 +119,7 @@ class Supervisor:
             self._do(clock.every(OBSERVE_EVERY, self._look_at_files))
         first = self._spawn(first=True)
         await first.settled_in.wait()
-        while first.ready is None and self._broken(first) and await self._repaired():
+        while first.ready is None and (first.asked or (self._broken(first) and await self._repaired())) and not self.stopping:
             first = self._spawn(first=True)
             await first.settled_in.wait()
         if first.ready is None:
@@ -186,11 +186,18 @@ class Supervisor:
         """Some child has ended: others' jobs must not wait for that."""
         for child in list(self.children):
             if child.reap():
-                if child.ready and not (child.left or child.killed or self.stopping):
-                    log.warning("process %d died (%s); what it held goes back, another takes its place", child.pid, cause(child.code))
-                elif not child.ready and self._seats and not self.stopping:
-                    log.warning("process %d ended at its start (%s)", child.pid, cause(child.code))
+                if not (child.left or child.killed or self.stopping):
+                    self._say_why(child)
                 self._do(self._settle(child))
+
+    def _say_why(self, child: Child) -> None:
+        """Of a child that has ended without a word."""
+        if child.asked and child.code == -signal.SIGTERM:
+            return  # before it could hear of it, or after it had
+        if child.ready:
+            log.warning("process %d died (%s); what it held goes back, another takes its place", child.pid, cause(child.code))
+        elif self._seats or child.code not in (HOPELESS, NO_SERVER):
+            log.warning("process %d ended at its start (%s)", child.pid, cause(child.code))
 
     async def _settle(self, child: Child) -> None:
         await child.last_words()
