@@ -1,7 +1,9 @@
 """`chute work` as a family of processes: who starts whom, who replaces whom, and who ends with whom."""
 
 import os
+import resource
 import signal
+import sys
 import time
 from pathlib import Path
 
@@ -153,6 +155,25 @@ def test_sighup_replaces_the_processes_one_by_one(server: Server, app: Path) -> 
         assert until(lambda: len(work.children()) == 2)
         assert not before & set(work.children())
         assert "WARNING" not in work.stderr
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="prlimit is Linux")
+def test_a_system_without_room_for_a_process_ends_none_that_works(server: Server, app: Path) -> None:
+    client = server.client()
+    with Work("app", server.url, "--processes", "2", cwd=app) as work:
+        ready(work, client, 2)
+        before = work.children()
+        soft, hard = resource.prlimit(work.process.pid, resource.RLIMIT_NOFILE)
+        resource.prlimit(work.process.pid, resource.RLIMIT_NOFILE, (len(os.listdir(f"/proc/{work.process.pid}/fd")), hard))
+        os.kill(before[0], signal.SIGKILL)
+        assert until(lambda: work.stderr.count("no process can be started: [Errno 24] Too many open files") >= 3)
+        work.signal(signal.SIGHUP)
+        assert work.children() == before[1:]
+        push(client, "jobs", {"job_id": "w"})
+        assert result(client, "w")["pid"] == str(before[1])
+        resource.prlimit(work.process.pid, resource.RLIMIT_NOFILE, (soft, hard))
+        assert until(lambda: len(work.children()) == 2, 15)
+        ready(work, client, 2)
 
 
 def test_each_seat_has_one_process_after_two_sighups_and_a_death_in_between(server: Server, app: Path) -> None:

@@ -111,5 +111,9 @@ def shared(slots: int) -> tuple[Board, int]:
     else:
         with tempfile.TemporaryFile() as file:
             fd = os.dup(file.fileno())
-    os.ftruncate(fd, _size(slots))
-    return Board(slots, fd), fd
+    try:
+        os.ftruncate(fd, _size(slots))
+        return Board(slots, fd), fd
+    except OSError:
+        os.close(fd)
+        raise

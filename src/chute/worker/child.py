@@ -24,10 +24,12 @@ LAST_WAIT = 13.0
 
 
 class Child:
-    """One process. `heard(child, message)` is called for what it says; `command` gets the socket, the board, its slots and our process id."""
+    """One process. `heard(child, message)` is called for what it says; `command` gets the socket, the board, its slots and our process id.
+
+    Raises OSError where the system has no process, memory or descriptor left for it.
+    """
 
     def __init__(self, command: Sequence[str], start: Start, heard: Callable[["Child", Said], None]) -> None:
-        self.board, fd = shared(start.concurrency)
         self.began = clock.now()
         self.heard_of = self.began
         """When it last said something; for one whose loop has not yet begun."""
@@ -49,15 +51,16 @@ class Child:
         """How it ended: an exit code, or a signal's number below 0."""
         self.gone = asyncio.Event()
         self._heard = heard
-        self._wire, theirs = socket.socketpair()
-        words = [*command, *map(str, (theirs.fileno(), fd, start.concurrency, os.getpid()))]
-        try:
+        with contextlib.ExitStack() as given:
+            self.board, fd = shared(start.concurrency)
+            given.callback(os.close, fd)
+            self._wire, theirs = socket.socketpair()
+            given.enter_context(theirs)
+            words = [*command, *map(str, (theirs.fileno(), fd, start.concurrency, os.getpid()))]
             self._process = subprocess.Popen(words, pass_fds=(theirs.fileno(), fd), stdin=subprocess.DEVNULL, process_group=0)
-        finally:
-            theirs.close()
-            os.close(fd)
         self.pid = self._process.pid
-        self._wire.sendall(wire.encode(start))
+        with contextlib.suppress(ConnectionError):  # it has ended already
+            self._wire.sendall(wire.encode(start))
         self.listening = asyncio.create_task(self._listen(), name="chute child")
 
     @property

@@ -117,22 +117,33 @@ class Supervisor:
         """From the first child to the end of the last. The first is alone: what keeps it from working would keep the others too."""
         if self.changed:
             self._do(clock.every(OBSERVE_EVERY, self._look_at_files))
-        first = self._spawn(first=True)
-        await first.settled_in.wait()
-        while first.ready is None and (first.asked or (self._broken(first) and await self._repaired())) and not self.stopping:
-            first = self._spawn(first=True)
-            await first.settled_in.wait()
-        if first.ready is None:
-            self._code = 0 if self.stopping else max(1, first.code or 0)
+        first = await self._begin()
+        if first is None or first.ready is None:
+            self._code = 0 if self.stopping else max(1, (first and first.code) or 0)
             return
         self.came_up(first.ready)
         self._do(clock.every(EVERY, self._look))
         self._do(clock.every(OBSERVE_EVERY, self.observer))
-        more = 0 if self.stopping else self.processes - 1
-        self._seats = [first, *[self._spawn() for _ in range(more)]]
+        seats = [first]
+        while len(seats) < self.processes and not self.stopping:
+            if (child := self._spawn()) is None:
+                self._code = 1
+                self.stop()
+            else:
+                seats.append(child)
+        self._seats = seats
         await asyncio.gather(*[self._keep(seat) for seat in range(len(self._seats))])
         await asyncio.gather(*[child.gone.wait() for child in self.children])  # one that was to succeed another has no seat
         await self._settled()
+
+    async def _begin(self) -> Child | None:
+        """The first child, once it is ready or there is no hope that it will be."""
+        while first := self._spawn(first=True):
+            await first.settled_in.wait()
+            again = first.ready is None and (first.asked or (self._broken(first) and await self._repaired()))
+            if not again or self.stopping:
+                break
+        return first
 
     async def _keep(self, seat: int) -> None:
         """Replaces whoever ends in this seat, until all are to end."""
@@ -149,10 +160,11 @@ class Supervisor:
                 self.stop()
                 return
             rest = 0.0 if child.left or clock.now() - child.began > LONGEST_REST else rest
-            await clock.until(partial(self._replaced, seat, child), rest)
-            rest = min(LONGEST_REST, max(FIRST_REST, 2 * rest))
-            if not self._replaced(seat, child):
-                self._seats[seat] = self._spawn()
+            while not self._replaced(seat, child):
+                await clock.until(partial(self._replaced, seat, child), rest)
+                rest = min(LONGEST_REST, max(FIRST_REST, 2 * rest))
+                if not self._replaced(seat, child):
+                    self._seats[seat] = self._spawn() or child
 
     def _replaced(self, seat: int, child: Child) -> bool:
         """Whether nobody need be started in place of this child."""
@@ -170,8 +182,13 @@ class Supervisor:
         self.ticked = clock.now()
         self._watch.look(self.children)
 
-    def _spawn(self, *, first: bool = False) -> Child:
-        child = Child(self._command, replace(self.start, first=first), self._heard)
+    def _spawn(self, *, first: bool = False) -> Child | None:
+        """A new child; None where the system has no room for one: that must not end those that work."""
+        try:
+            child = Child(self._command, replace(self.start, first=first), self._heard)
+        except OSError as error:
+            log.warning("no process can be started: %s", error)
+            return None
         self.children.append(child)
         return child
 
@@ -234,7 +251,8 @@ class Supervisor:
         makes those old that began before it, and whoever takes the seat of one that died is new: so each seat has one process at the end."""
         try:
             while not self.stopping and (seat := self._outdated()) is not None:
-                new = self._spawn()
+                if (new := self._spawn()) is None:
+                    return
                 await new.settled_in.wait()
                 if self.stopping:
                     return
