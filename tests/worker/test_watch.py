@@ -1,6 +1,7 @@
 """Who is stuck: killed past the timeout, reported before, and never taken for dead while busy."""
 
 import json
+import signal
 import time
 from pathlib import Path
 
@@ -51,6 +52,15 @@ async def neighbour(seconds: float) -> None:
 async def block(seconds: float) -> None:
     note("block")
     time.sleep(seconds)
+"""
+
+CLOSES = """
+
+@jobs.resource
+async def pool():
+    yield None
+    await asyncio.sleep(6.5)
+    note("closed")
 """
 
 
@@ -121,3 +131,13 @@ def test_a_task_without_a_timeout_may_block_for_as_long_as_it_likes(server: Serv
         assert until(lambda: "is back after 4." in work.stderr or len(notes(tmp_path, "block")) == 1)
         assert client.hlen("workers:{queue:jobs}") == 2
     assert len(notes(tmp_path, "block")) == 1
+
+
+def test_who_takes_time_to_close_is_not_taken_for_stuck(server: Server, tmp_path: Path) -> None:
+    (tmp_path / "app.py").write_text(APP + CLOSES)
+    with Work("app", server.url, cwd=tmp_path) as work:
+        work.ready(server.client(), "jobs")
+        work.signal(signal.SIGTERM)
+        assert work.wait(20) == 0
+        assert notes(tmp_path, "closed")
+        assert "WARNING" not in work.stderr

@@ -133,6 +133,8 @@ class Worker:
         if len(servers) > 1:
             raise ValueError("a worker works queues of one server; these name several")
         await _reach(servers.pop(), math.inf if self.patient else FIRST_CONNECTION)
+        if self.guard:
+            self._opened.callback(asyncio.create_task(self.guard.tick(), name="chute tick").cancel)
         await self._open_resources()
         timing = Timing(settings.beat_every(), settings.dead_after())
         guard = self.guard or self._own_guard(timing)

@@ -3,15 +3,17 @@
 A handler that holds the interpreter or blocks the event loop silences every thread of its process, so beats must come from another one.
 """
 
+import asyncio
 import contextlib
 import socket
 
-from chute.worker import wire
+from chute.worker import clock, wire
 from chute.worker.board import Board
 from chute.worker.held import Held
 from chute.worker.wire import Introduced, Said
 
 MAX_IDENTITIES = 1 << 15
+TICK = 0.05
 
 
 class Guard:
@@ -35,6 +37,13 @@ class Guard:
         self._identities = (self._identities + 1) % MAX_IDENTITIES
         self.say(Introduced(self._identities, lane, queue, worker))
         return self._identities
+
+    async def tick(self) -> None:
+        """Notes on the board that the event loop comes by, until it is cancelled: from before resources are opened until they are closed, so that
+        whoever takes long over that is not taken for stuck."""
+        while True:
+            self.board.tick = clock.now()
+            await asyncio.sleep(TICK)
 
     def say(self, message: Said) -> None:
         """Sends a message, as soon as it can be read."""

@@ -1,4 +1,4 @@
-"""What goes on beside the work, by the clock: beats with a look at the leases, deadlines, counters, the ticks on the board.
+"""What goes on beside the work, by the clock: beats with a look at the leases, deadlines, counters.
 
 Everything here is a short step that is repeated; nothing waits for an answer before it goes on.
 """
@@ -62,6 +62,8 @@ class Tender:
         if self._engine.guard.watched:
             self._engine.guard.mention(measure(self._engine, self._lag))
         self._lag = 0.0
+        """By how much the loop came late at the most since that was last told."""
+        self._swept = clock.now()
 
     def stop(self) -> None:
         """Ends every timer, with a last look at the counters."""
@@ -75,9 +77,8 @@ class Tender:
         """One scan for everything that is late: answers, deadlines, jobs in hand, the waits of a full or stopping worker."""
         engine, now = self._engine, clock.now()
         board = engine.guard.board
-        if board.tick:
-            self._lag = max(self._lag, now - board.tick - SWEEP)
-        board.tick = now
+        self._lag = max(self._lag, now - self._swept - SWEEP)
+        self._swept = now
         engine.line.check()
         for number, lane in enumerate(engine.lanes):
             lane.line.check()
