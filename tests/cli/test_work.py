@@ -1,7 +1,12 @@
 """`chute work`: how it starts, how it ends, and what it lives through."""
 
+import contextlib
 import json
+import os
+import pty
+import shlex
 import signal
+import subprocess
 import threading
 import time
 from collections.abc import Iterator
@@ -10,7 +15,7 @@ from pathlib import Path
 import pytest
 import redis
 
-from contract.helpers import Work, chute, push, result, text, working
+from contract.helpers import COMMAND, HERE, Work, chute, environment, push, result, text, working
 from servers import Server, StartServer, until
 
 
@@ -30,6 +35,27 @@ def waiting(client: redis.Redis, queue: str = "jobs") -> list[str]:
 
 def nothing_held(client: redis.Redis) -> bool:
     return not client.keys("leases:*") and not client.keys("workers:*")
+
+
+@contextlib.contextmanager
+def at_a_terminal(server: Server) -> Iterator[tuple[subprocess.Popen[bytes], int]]:
+    """`chute work` as the first program of a terminal, and the other end of that."""
+    terminal, slave = pty.openpty()
+    words = f"exec {shlex.join([*COMMAND, 'work', 'tasks:jobs', '--url', server.url])} <>{os.ttyname(slave)} >&0 2>&0"
+    process = subprocess.Popen(["/bin/sh", "-c", words], cwd=HERE, env=environment(TERM="xterm"), start_new_session=True)
+    try:
+        assert until(lambda: server.client().hlen("workers:{queue:jobs}") == 1, 15)
+        os.close(slave)
+        yield process, terminal
+    finally:
+        process.kill()
+        process.wait()
+
+
+def test_it_ends_with_its_terminal(server: Server) -> None:
+    with at_a_terminal(server) as (process, terminal):
+        os.close(terminal)
+        assert process.wait(10) == 0
 
 
 def test_a_signal_in_its_first_moments_ends_it_and_leaves_nothing(server: Server) -> None:

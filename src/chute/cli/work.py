@@ -1,8 +1,8 @@
 """`chute work`: the supervisor of the processes that run the jobs, and what it shows."""
 
 import asyncio
-import os
 import sys
+from collections.abc import Callable
 
 import click
 
@@ -44,7 +44,7 @@ def work(
     start = Start(module, address.named(), concurrency, threads, grace, burst, max_jobs, log_level, log_format)
     supervisor = Supervisor(child.COMMAND, start, processes)
     report = Report(supervisor, screen)
-    supervisor.came_up, supervisor.observer, supervisor.deserted = report.begin, report.look, _deserted
+    supervisor.came_up, supervisor.observer, supervisor.deserted = report.begin, report.look, _deserted()
     if reload:
         supervisor.changed = Changes().look
     if metrics_port is not None:
@@ -54,12 +54,7 @@ def work(
     sys.exit(code)
 
 
-def _deserted() -> bool:
-    """Whether there was a terminal and there is none any more."""
-    if not sys.stderr.isatty():
-        return False
-    try:
-        os.tcgetpgrp(sys.stderr.fileno())
-    except OSError:
-        return True
-    return False
+def _deserted() -> Callable[[], bool]:
+    """Tells whether there was a terminal, now, and there is none any more: one that has hung up says that it is none."""
+    stderr, there = sys.stderr, sys.stderr.isatty()
+    return lambda: there and not stderr.isatty()
