@@ -7,6 +7,7 @@ import pty
 import shlex
 import signal
 import subprocess
+import termios
 import threading
 import time
 from collections.abc import Iterator
@@ -38,9 +39,13 @@ def nothing_held(client: redis.Redis) -> bool:
 
 
 @contextlib.contextmanager
-def at_a_terminal(server: Server) -> Iterator[tuple[subprocess.Popen[bytes], int]]:
-    """`chute work` as the first program of a terminal, and the other end of that."""
+def at_a_terminal(server: Server, *, tostop: bool = False) -> Iterator[tuple[subprocess.Popen[bytes], int]]:
+    """`chute work` as the first program of a terminal, and the other end of that. `tostop`: who is in its background may not write to it."""
     terminal, slave = pty.openpty()
+    if tostop:
+        modes = termios.tcgetattr(slave)
+        modes[3] |= termios.TOSTOP
+        termios.tcsetattr(slave, termios.TCSANOW, modes)
     words = f"exec {shlex.join([*COMMAND, 'work', 'tasks:jobs', '--url', server.url])} <>{os.ttyname(slave)} >&0 2>&0"
     process = subprocess.Popen(["/bin/sh", "-c", words], cwd=HERE, env=environment(TERM="xterm"), start_new_session=True)
     try:
@@ -56,6 +61,15 @@ def test_it_ends_with_its_terminal(server: Server) -> None:
     with at_a_terminal(server) as (process, terminal):
         os.close(terminal)
         assert process.wait(10) == 0
+
+
+def test_a_terminal_that_stops_who_writes_from_the_background_stops_no_process(server: Server) -> None:
+    with at_a_terminal(server, tostop=True) as (process, terminal):
+        push(server.client(), "jobs", {"job_id": "ok", "question": "?"})
+        assert result(server.client(), "ok")["status"] == "completed"
+        os.write(terminal, b"\x03")
+        assert process.wait(10) == 0
+        os.close(terminal)
 
 
 def test_a_signal_in_its_first_moments_ends_it_and_leaves_nothing(server: Server) -> None:

@@ -39,6 +39,7 @@ def main() -> NoReturn:
     _end_with(parent)
     start = _told(supervisor)
     signal.signal(signal.SIGHUP, lambda *_: None)  # the supervisor's business
+    signal.signal(signal.SIGTTOU, signal.SIG_IGN)  # to the terminal we are in the background; under `stty tostop` a line would stop us
     faulthandler.enable(all_threads=False)
     ended(lambda: _work(start, Guard(Board(slots, board), supervisor, watched=True)))
 
