@@ -355,6 +355,24 @@ def test_a_process_that_is_replaced_while_the_server_is_away_waits_for_it(start_
             assert children(work.process.pid) != [pid]
 
 
+def test_a_burst_does_not_end_before_what_a_dead_process_held_is_done(start_server: StartServer, app: Path) -> None:
+    kept = start_server("valkey", "--appendonly", "yes", "--appendfsync", "always")
+    (app / "app.py").write_text(APP.replace("sleep(60)", "sleep(1)"))
+    with kept.new_client() as client:
+        push(client, "jobs", {"job_id": "held", "@task": "hold", "path": str(app / "ran")})
+    with Work("app", kept.url, "--burst", cwd=app) as work:
+        ran(app / "ran")
+        (pid,) = work.children()
+        kept.kill()
+        os.kill(pid, signal.SIGKILL)
+        assert until(lambda: "died (SIGKILL)" in work.stderr)
+        time.sleep(2)  # the supervisor asks less and less often
+        kept.start()
+        assert work.wait(20) == 0
+    with kept.new_client() as client:
+        assert client.hget("result:held", "status") == b"completed"
+
+
 def test_a_process_that_dies_again_and_again_is_replaced_less_and_less_often(server: Server, app: Path) -> None:
     (app / "app.py").write_text(APP + "\nif os.path.exists('die'):\n    os.kill(os.getpid(), 9)\n")
     client = server.client()

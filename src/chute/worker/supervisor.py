@@ -159,12 +159,17 @@ class Supervisor:
                 self._code = HOPELESS
                 self.stop()
                 return
+            await clock.until(partial(self._may_be_succeeded, child))
             rest = 0.0 if child.left or clock.now() - child.began > LONGEST_REST else rest
             while not self._replaced(seat, child):
                 await clock.until(partial(self._replaced, seat, child), rest)
                 rest = min(LONGEST_REST, max(FIRST_REST, 2 * rest))
                 if not self._replaced(seat, child):
                     self._seats[seat] = self._spawn() or child
+
+    def _may_be_succeeded(self, child: Child) -> bool:
+        """In a burst only once all that it held is back: its successor would find the queue empty before, and be done."""
+        return self.stopping or not self.start.burst or child not in self.children
 
     def _replaced(self, seat: int, child: Child) -> bool:
         """Whether nobody need be started in place of this child."""
