@@ -1,7 +1,7 @@
 """Beats for workers that may be unable to beat themselves: a handler that holds the interpreter or blocks the loop is busy, not dead.
 
 Runs in a process of its own: the supervisor of `chute work`, or the helper of a worker inside a program. Never registers anybody: an identity
-that the server does not know, or that others closed, is forgotten here.
+that others closed is forgotten here. One that the server does not know yet is kept: it is told of before it is registered.
 """
 
 from dataclasses import dataclass
@@ -33,13 +33,19 @@ class Beats:
     def __init__(self, line: Line) -> None:
         self._line = line
         self._alive: dict[str, dict[str, Identity]] = {}
+        self._new: set[Identity] = set()
+        """Those of them that the server has not yet known."""
 
     def add(self, identity: Identity) -> None:
-        """Beats for this one from now on."""
+        """Beats for this one from now on. One before it on that lane that is still new was not registered and never will be."""
+        for other in [new for new in self._new if (new.board, new.lane) == (identity.board, identity.lane)]:
+            self.drop(other)
+        self._new.add(identity)
         self._alive.setdefault(identity.queue, {})[identity.worker] = identity
 
     def drop(self, identity: Identity) -> None:
         """No more beats for this one."""
+        self._new.discard(identity)
         self._alive.get(identity.queue, {}).pop(identity.worker, None)
 
     def beat(self) -> None:
@@ -57,9 +63,10 @@ class Beats:
             elif replies and isinstance(replies[0], list):
                 fenced = {worker.decode() for worker in replies[0]}
                 for each in alive:
-                    if each.worker in fenced:
-                        self.drop(each)
-                    else:
+                    if each.worker not in fenced:
+                        self._new.discard(each)
                         each.board.prove(each.lane, sent)
+                    elif each not in self._new:
+                        self.drop(each)
 
         self._line.send([beat_of(queue, [each.worker for each in alive])], answered)
