@@ -39,15 +39,17 @@ def nothing_held(client: redis.Redis) -> bool:
 
 
 @contextlib.contextmanager
-def at_a_terminal(server: Server, *, tostop: bool = False) -> Iterator[tuple[subprocess.Popen[bytes], int]]:
+def at_a_terminal(
+    server: Server, cwd: Path = HERE, app: str = "tasks:jobs", *, tostop: bool = False
+) -> Iterator[tuple[subprocess.Popen[bytes], int]]:
     """`chute work` as the first program of a terminal, and the other end of that. `tostop`: who is in its background may not write to it."""
     terminal, slave = pty.openpty()
     if tostop:
         modes = termios.tcgetattr(slave)
         modes[3] |= termios.TOSTOP
         termios.tcsetattr(slave, termios.TCSANOW, modes)
-    words = f"exec {shlex.join([*COMMAND, 'work', 'tasks:jobs', '--url', server.url])} <>{os.ttyname(slave)} >&0 2>&0"
-    process = subprocess.Popen(["/bin/sh", "-c", words], cwd=HERE, env=environment(TERM="xterm"), start_new_session=True)
+    words = f"exec {shlex.join([*COMMAND, 'work', app, '--url', server.url])} <>{os.ttyname(slave)} >&0 2>&0"
+    process = subprocess.Popen(["/bin/sh", "-c", words], cwd=cwd, env=environment(TERM="xterm"), start_new_session=True)
     try:
         assert until(lambda: server.client().hlen("workers:{queue:jobs}") == 1, 15)
         os.close(slave)
@@ -70,6 +72,25 @@ def test_a_terminal_that_stops_who_writes_from_the_background_stops_no_process(s
         os.write(terminal, b"\x03")
         assert process.wait(10) == 0
         os.close(terminal)
+
+
+READS = """
+import chute
+jobs = chute.Queue("jobs")
+
+@jobs.task(retries=0)
+def read() -> str:
+    return open("/dev/tty").readline()
+"""
+
+
+def test_a_job_that_reads_the_terminal_fails_and_stops_no_process(server: Server, tmp_path: Path) -> None:
+    (tmp_path / "app.py").write_text(READS)
+    with at_a_terminal(server, tmp_path, "app") as (process, terminal):
+        push(server.client(), "jobs", {"job_id": "r"})
+        assert "Input/output error" in result(server.client(), "r")["error"]
+        os.close(terminal)
+        assert process.wait(10) == 0
 
 
 def test_a_signal_in_its_first_moments_ends_it_and_leaves_nothing(server: Server) -> None:

@@ -39,7 +39,8 @@ def main() -> NoReturn:
     _end_with(parent)
     start = _told(supervisor)
     signal.signal(signal.SIGHUP, lambda *_: None)  # the supervisor's business
-    signal.signal(signal.SIGTTOU, signal.SIG_IGN)  # to the terminal we are in the background; under `stty tostop` a line would stop us
+    for each in (signal.SIGTTIN, signal.SIGTTOU):  # to the terminal we are in the background: who reads it, or under `stty tostop` writes
+        signal.signal(each, signal.SIG_IGN)  # to it, would be stopped with all that runs beside; so a read fails and a line is written
     faulthandler.enable(all_threads=False)
     ended(lambda: _work(start, Guard(Board(slots, board), supervisor, watched=True)))
 
