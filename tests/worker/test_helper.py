@@ -54,6 +54,22 @@ def test_a_blocked_loop_is_not_judged_dead(server: Server, tmp_path: Path) -> No
     assert server.client().hget("result:blocks", "status") == b"completed"
 
 
+def test_what_lies_in_the_current_directory_does_not_stand_in_for_a_module_of_ours(server: Server, tmp_path: Path) -> None:
+    program, here = tmp_path / "program", tmp_path / "here"
+    for folder in (program, here):
+        folder.mkdir()
+    (program / "app.py").write_text(BLOCKS)
+    (here / "redis.py").write_text("raise SystemExit('not ours')\n")
+    process = subprocess.Popen([sys.executable, program / "app.py"], cwd=here, env={**os.environ, "CHUTE_URL": server.url})
+    assert until(lambda: bool(children(process.pid)), 30)
+    server.client().lpush(KEYS.queue, '{"job_id":"blocks","number":1}')
+    assert until((here / "ran").exists, 30)
+    (worker,) = server.client().hkeys(KEYS.workers)
+    before = int(server.client().hget(KEYS.workers, worker) or 0)
+    assert until(lambda: int(server.client().hget(KEYS.workers, worker) or 0) >= before + 3, 4)
+    assert process.wait(30) == 0
+
+
 def test_the_helper_ends_with_its_worker_and_with_a_program_that_is_killed(server: Server, tmp_path: Path) -> None:
     (tmp_path / "app.py").write_text(BLOCKS)
     program = subprocess.Popen([sys.executable, "app.py"], cwd=tmp_path, env={**os.environ, "CHUTE_URL": server.url})

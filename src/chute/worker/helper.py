@@ -20,13 +20,16 @@ from chute.worker.beats import Beats, Identity
 from chute.worker.board import Board
 from chute.worker.wire import Introduced, Ready
 
+COMMAND = (sys.executable, "-P", "-c", "from chute.worker.helper import main; main()")
+"""Starts one. -P: what lies in the current directory must not stand in for a module of ours."""
+
 
 class Helper:
     """The worker's side: the running process and the socket to it."""
 
     def __init__(self, board_fd: int, slots: int) -> None:
         ours, theirs = socket.socketpair()
-        words = [sys.executable, "-c", "from chute.worker.helper import main; main()", str(theirs.fileno()), str(board_fd), str(slots)]
+        words = [*COMMAND, str(theirs.fileno()), str(board_fd), str(slots)]
         self._process = subprocess.Popen(
             words, pass_fds=(theirs.fileno(), board_fd), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, process_group=0
         )
