@@ -176,6 +176,27 @@ def test_a_system_without_room_for_a_process_ends_none_that_works(server: Server
         ready(work, client, 2)
 
 
+@pytest.mark.parametrize("ends", ["rolling", "spent"])
+def test_a_process_that_ends_already_keeps_its_grace_when_all_are_to_end(server: Server, app: Path, ends: str) -> None:
+    """The one signal that all get is no second one for it."""
+    client = server.client()
+    (app / "app.py").write_text(APP.replace("sleep(60)", "sleep(3)"))
+    with Work("app", server.url, *(["--max-jobs", "1"] if ends == "spent" else []), cwd=app) as work:
+        ready(work, client, 1)
+        (first,) = work.children()
+        push(client, "jobs", {"job_id": "long", "@task": "hold", "path": str(app / "ran")})
+        ran(app / "ran")
+        if ends == "rolling":
+            work.signal(signal.SIGHUP)
+            ready(work, client, 2)
+            time.sleep(0.5)  # the first has been asked to end
+        work.signal(signal.SIGTERM)
+        assert work.wait() == 0
+        assert "1 running job has 30 s to end" in work.stderr
+    assert client.hget("result:long", "status") == b"completed"
+    assert ran(app / "ran") == [first]
+
+
 def test_each_seat_has_one_process_after_two_sighups_and_a_death_in_between(server: Server, app: Path) -> None:
     client = server.client()
     with Work("app", server.url, "--processes", "2", cwd=app) as work:

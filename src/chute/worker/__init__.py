@@ -73,6 +73,8 @@ class Worker:
         self.leaving: Callable[[], None] | None = None
         """Called by `run` when everything was given back, before the event loop is closed: that waits for handlers that cannot be stopped."""
         self.engine: Engine | None = None
+        self._asked = False
+        """To end, by a call of `stop`; it may also end by itself."""
         self._tender: Tender | None = None
         self._opened = AsyncExitStack()
 
@@ -100,9 +102,10 @@ class Worker:
     def stop(self) -> None:
         """Asks the worker to end: no new jobs, what runs has `grace` seconds. A second call gives back at once what still runs."""
         engine = self._engine()
-        if engine.stopping:
+        if self._asked:
             engine.break_off()
         else:
+            self._asked = True
             if self.guard:
                 self.guard.say(Stopping(len(engine.slots.running)))
             else:
@@ -143,7 +146,7 @@ class Worker:
         engine.burst = burst
         engine.slots.quota = self.max_jobs
         engine.line.open()
-        self.engine = engine
+        self.engine, self._asked = engine, False
         self._tender = Tender(engine, [] if self.guard else self._own_care(engine))
         self._tender.start()
         engine.poke()

@@ -131,8 +131,10 @@ class Child:
 
 
 async def see_off(child: Child, patience: float, now: asyncio.Event) -> None:
-    """Ends a child gently: it gets `patience` seconds, or until `now`, for what runs; then by force, if it cannot hear."""
-    child.terminate()
+    """Ends a child gently: it gets `patience` seconds, or until `now`, for what runs; then by force, if it cannot hear. One that was asked
+    before is not asked again at once: that would break off what runs."""
+    if not child.asked:
+        child.terminate()
     await _until(child.gone, patience + DEAF, now)
     if child.deaf:
         child.kill()
