@@ -93,6 +93,14 @@ def test_a_job_that_reads_the_terminal_fails_and_stops_no_process(server: Server
         assert process.wait(10) == 0
 
 
+@pytest.mark.parametrize("closed", ["2>&-", "<&- >&- 2>&-"])
+def test_it_works_without_standard_streams(server: Server, closed: str) -> None:
+    push(server.client(), "jobs", {"job_id": "ok", "question": "?"})
+    words = f"exec {shlex.join([*COMMAND, 'work', 'tasks:jobs', '--burst', '--url', server.url])} {closed}"
+    assert subprocess.run(["/bin/sh", "-c", words], cwd=HERE, env=environment(), timeout=15, check=False).returncode == 0
+    assert result(server.client(), "ok")["status"] == "completed"
+
+
 def test_a_signal_in_its_first_moments_ends_it_and_leaves_nothing(server: Server) -> None:
     """As soon as others can see the worker it can be told to stop."""
     for _ in range(5):

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from chute.script import OBSERVE
-from scripts.table import DEAD, FIRST, LEASES, QUEUE, REFUSED, SCHEDULED, WORKERS, Table
+from scripts.table import DEAD, FIRST, LEASES, QUEUE, REFUSED, SCHEDULED, WORKERS, Scored, Table
 
 pytestmark = pytest.mark.leaves("workers", "leases")
 
@@ -18,7 +18,13 @@ def observe(table: Table, *leases: str) -> list[Any]:
 
 def test_counts_what_is_there(table: Table) -> None:
     before = table.given(
-        {QUEUE: ["c", "b"], FIRST: ["a"], SCHEDULED: {"0000000000000001x": 5.0}, WORKERS: {"w": "1", "@paused": "1"}, LEASES: {"1": "x", "2": "y"}}
+        {
+            QUEUE: ["c", "b"],
+            FIRST: ["a"],
+            SCHEDULED: Scored({"0000000000000001x": 5.0}),
+            WORKERS: {"w": "1", "@paused": "1"},
+            LEASES: {"1": "x", "2": "y"},
+        }
     )
     assert observe(table, LEASES) == [2, 1, 1, 0, 0, 2, ["w", "@paused"], "a"]
     assert observe(table) == [2, 1, 1, 0, 0, 0, ["w", "@paused"], "a"]

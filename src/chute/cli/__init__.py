@@ -8,7 +8,7 @@ from typing import NoReturn
 
 import click
 
-from chute.cli.common import ended
+from chute.cli.common import ended, open_streams
 from chute.cli.dead import clear, dead
 from chute.cli.demo import demo
 from chute.cli.metrics import metrics
@@ -32,4 +32,5 @@ for command in (work, push, result, stats, dead, clear, metrics, server, demo):
 
 def main() -> NoReturn:
     """The entry point."""
+    open_streams()
     ended(lambda: cli.main(standalone_mode=False))

@@ -2,6 +2,7 @@
 
 import contextlib
 import importlib
+import os
 import socket
 import sys
 from collections.abc import Callable
@@ -33,6 +34,14 @@ url_option = click.option(
     metavar="URL",
     help="The server (default: CHUTE_URL, REDIS_URL, else the embedded server).",
 )
+
+
+def open_streams() -> None:
+    """Opens to nowhere what we were started without: else a socket of ours would take the number, and get what somebody prints."""
+    while (fd := os.open(os.devnull, os.O_RDWR)) <= 2:
+        os.set_inheritable(fd, True)  # our processes must not be without it either
+    os.close(fd)
+    sys.stdout, sys.stderr = sys.stdout or os.fdopen(1, "w"), sys.stderr or os.fdopen(2, "w")
 
 
 def say(message: str) -> None:
