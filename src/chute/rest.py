@@ -63,6 +63,8 @@ def _kind(error: Exception) -> str:
     """LOADING, NOPERM and so on; redis-py makes classes of some of these words, and takes them away."""
     if known := next((word for kind, word in _CLASSES.items() if isinstance(error, kind)), None):
         return known
+    if "ACL failure in script" in str(error) or "user executing the script can't run" in str(error):
+        return "NOPERM"  # in the words of Redis 7.2 and Valkey, and of Redis 7.0
     word = str(error).partition(" ")[0]
     return word if word.isupper() and word.isalpha() else "ERR"
 

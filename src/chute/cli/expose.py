@@ -12,6 +12,8 @@ from chute.worker.supervisor import Supervisor
 
 LIVE = 5.0
 """Seconds in which the supervisor's own loop must have come by."""
+SAID_LATELY = 3.0
+"""Seconds in which a process must have said how it is; it does every second."""
 
 
 def expose(supervisor: Supervisor, host: str, port: int) -> str:
@@ -24,10 +26,18 @@ def expose(supervisor: Supervisor, host: str, port: int) -> str:
     routes = {
         "/metrics": lambda _: figures(),
         "/livez": lambda _: healthy(clock.now() - supervisor.ticked < LIVE, "live"),
-        "/readyz": lambda _: healthy(supervisor.ready, "ready"),
+        "/readyz": lambda _: healthy(_ready(supervisor), "ready"),
     }
     server = serve(host, port, routes)
     return f"http://{host}:{server.server_port}/metrics"
+
+
+def _ready(supervisor: Supervisor) -> bool:
+    """Whether jobs can be claimed by each process that has settled in, as far as they have said lately."""
+    now = clock.now()
+    working = [child for child in list(supervisor.children) if child.ready and child.code is None]
+    lately = all(child.measured and child.measured.ready and now - child.measured_at < SAID_LATELY for child in working)
+    return bool(working) and lately and not supervisor.stopping
 
 
 def _figures(supervisor: Supervisor) -> Callable[[], Page]:

@@ -3,6 +3,7 @@
 It speaks over one line of its own, from when the first child is ready. Knows children by their identities and boards, not how they are kept.
 """
 
+import logging
 from collections import Counter
 from collections.abc import Callable, Coroutine, Iterable
 from typing import Any
@@ -24,6 +25,7 @@ from chute.worker.settle import settle
 from chute.worker.watch import Marks
 from chute.worker.wire import Ready
 
+log = logging.getLogger("chute.worker")
 CHECK_EVERY = 0.1
 
 
@@ -85,14 +87,18 @@ class Agent:
         self.settled += settled.back
         return settled.ended
 
-    async def names(self, child: Child, marks: Marks) -> list[str]:
-        """What to call these jobs, which only the server knows."""
-        return [await self._name(child.identities[number], lease) for number, lease in marks if number in child.identities]
+    def report(self, text: str, child: Child, marks: Marks) -> None:
+        """Logs the text with the names of jobs, which only the server knows."""
+        self._do(self._report(text, child, marks))
 
     async def close(self) -> None:
         """Ends the line."""
         if self._line:
             await self._line.close()
+
+    async def _report(self, text: str, child: Child, marks: Marks) -> None:
+        names = [await self._name(child.identities[number], lease) for number, lease in marks if number in child.identities]
+        log.warning("%s: %s", text, ", ".join(names) or "no job")
 
     async def _name(self, identity: Identity, lease: int) -> str:
         theirs, field = Holdings(identity.queue, identity.worker), b"%d" % lease

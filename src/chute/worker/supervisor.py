@@ -20,7 +20,7 @@ from chute.worker.child import Child, see_off
 from chute.worker.leave import what_runs
 from chute.worker.reclaim import PATIENCE
 from chute.worker.settle import cause
-from chute.worker.watch import EVERY, Marks, Watch
+from chute.worker.watch import EVERY, Watch
 from chute.worker.wire import Introduced, Ready, Said, Start
 
 log = logging.getLogger("chute.worker")
@@ -29,8 +29,6 @@ HOPELESS, NO_SERVER = 2, 4
 FIRST_REST, LONGEST_REST = 0.1, 10.0
 """Seconds before a child that died soon after its start is replaced once more; the first time it is replaced at once."""
 OBSERVE_EVERY = 0.5
-SAID_LATELY = 3.0
-"""Seconds in which a child must have said how it is; it does every second."""
 RELOAD_GRACE = 1.0
 """Seconds that running jobs get when the code has changed."""
 ANNOUNCED = 0.5
@@ -84,7 +82,7 @@ class Supervisor:
         """Works until it is told to stop; the exit code."""
         self._now = asyncio.Event()
         """What still runs is to be given back at once."""
-        self._watch = Watch(self._report)
+        self._watch = Watch(self.agent.report)
         loop = asyncio.get_running_loop()
         for number, act in (
             (signal.SIGTERM, self.stop),
@@ -174,14 +172,6 @@ class Supervisor:
     def _replaced(self, seat: int, child: Child) -> bool:
         """Whether nobody need be started in place of this child."""
         return self.stopping or self._seats[seat] is not child
-
-    @property
-    def ready(self) -> bool:
-        """Whether jobs can be claimed by each child that has settled in, as far as they have said lately."""
-        now = clock.now()
-        working = [child for child in self.children if child.ready and child.code is None]
-        lately = all(child.measured and child.measured.ready and now - child.measured_at < SAID_LATELY for child in working)
-        return bool(working) and lately and not self.stopping
 
     def _look(self) -> None:
         self.ticked = clock.now()
@@ -295,14 +285,6 @@ class Supervisor:
         self._fresh = False
         await clock.until(lambda: self._fresh or self.stopping)
         return not self.stopping
-
-    def _report(self, text: str, child: Child, marks: Marks) -> None:
-        self._do(self._name(text, child, marks))
-
-    async def _name(self, text: str, child: Child, marks: Marks) -> None:
-        """Logs the text with the names of jobs, which only the server knows."""
-        names = await self.agent.names(child, marks)
-        log.warning("%s: %s", text, ", ".join(names) or "no job")
 
     def _do(self, work: Coroutine[Any, Any, Any]) -> None:
         task = asyncio.ensure_future(work)

@@ -37,6 +37,8 @@ class Tender:
         self._engine, self._more = engine, more
         self._search = Search(engine)
         self._lag = 0.0
+        """By how much the loop came late at the most since that was last told."""
+        self._swept = clock.now()
         self._tasks: list[asyncio.Task[None]] = []
 
     def start(self) -> None:
@@ -62,8 +64,6 @@ class Tender:
         if self._engine.guard.watched:
             self._engine.guard.mention(measure(self._engine, self._lag))
         self._lag = 0.0
-        """By how much the loop came late at the most since that was last told."""
-        self._swept = clock.now()
 
     def stop(self) -> None:
         """Ends every timer, with a last look at the counters."""
