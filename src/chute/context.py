@@ -94,7 +94,8 @@ class Context:
 
     def once(self, step: str) -> Once:
         """A step that is to be done once, also when the job runs again: after a retry, a crash, a lost connection. The block gets True as long
-        as no run of this job has come to the end of it; a block that raises was not done. Kept for seven days from the last step.
+        as no run of this job has come to the end of it; a block that raises was not done. Kept for seven days from the last step,
+        under the job's id.
 
         A process that dies between the end of the step and the note of it does it again in the next run: give what you call a key of its own
         where it takes one. Raises ValueError for a job that was pushed without an id, since nothing could be remembered of it.
