@@ -94,6 +94,7 @@ class Child:
         if self.code is None:
             self.killed = True
             self._kill_group()
+            self._process.kill()  # a handler may have left its group
 
     async def last_words(self) -> None:
         """Returns when what it said has been read. Whoever inherited its socket must not hold that up."""

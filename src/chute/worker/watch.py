@@ -5,7 +5,7 @@ job of it may take its time nothing is done about it: it is busy. Time in which 
 """
 
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 
 from chute.worker import clock
 from chute.worker.child import Child
@@ -31,12 +31,13 @@ class Watch:
         self._silent: dict[int, float] = {}
         """When those who are silent were last heard, by process id."""
 
-    def look(self, children: Iterable[Child]) -> None:
+    def look(self, children: Sequence[Child]) -> None:
         """Looks at each; kills who must be."""
         now = clock.now()
         if now - self._looked > GAP:
             self._since = now  # this machine slept, or we did
         self._looked = now
+        self._silent = {pid: since for pid, since in self._silent.items() if any(pid == child.pid for child in children)}
         for child in children:
             if child.ready and child.code is None:
                 self._look(child, now)
@@ -58,7 +59,7 @@ class Watch:
             self._report(
                 f"process {child.pid} does not come by: something blocks its event loop or holds the interpreter; it runs", child, marks
             )
-        elif silent > HARD_STOP and not running:
+        elif silent > HARD_STOP and not running and not child.stopping:  # one that closes its resources has the grace
             log.warning("process %d is killed: it has not come by for %.0f s, and no job of it runs", child.pid, silent)
             child.kill()
 
