@@ -132,7 +132,7 @@ def endless(stage: Stage) -> None:
 
 def hogs(stage: Stage) -> None:
     """A handler that keeps the interpreter's lock for three times as long as a silent worker may live, also past the grace of a SIGTERM."""
-    stage.workers(1)
+    (other,) = stage.workers(1)
     supervisor = stage.workers(1, *CHILDREN, "--grace", "1")[0]
     letters = _letters(3 * DEAD_AFTER)
     before = set(stage.client.hkeys(final.WORKERS))
@@ -142,9 +142,11 @@ def hogs(stage: Stage) -> None:
         stage.strike("hog", "none", pids, lambda: until(lambda: not final.pending(stage.client), 60))
     after = set(stage.client.hkeys(final.WORKERS))
     stage.expect(before == after, f"{len(before - after)} workers were taken for dead")
+    _stops(stage, other)  # now nobody else can take them
     stage.push({f"last-{i}": {"@task": "hog", "letters": letters} for i in range(1, 4)})
     stage.strike("SIGTERM to a hog", "death", supervisor.pids(), lambda: _stops(stage, supervisor, 1))
-    until(lambda: not final.pending(stage.client), 60)  # all of them may have come to the other worker, one behind the other
+    stage.workers(2)
+    until(lambda: not final.pending(stage.client), 60)  # all of them may have come to one worker, one behind the other
 
 
 def _one_that_holds(stage: Stage, workers: list[Worker]) -> Worker:
