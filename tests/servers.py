@@ -98,7 +98,8 @@ def _end_with_parent(parent: int) -> None:
             os._exit(1)
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """A loopback port on which nobody listens now."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
@@ -115,7 +116,7 @@ class Server:
         self.directory = short_directory()
         self.socket = str(self.directory / "s")
         self.url = f"unix://{self.socket}"
-        self.port = _free_port() if tcp else 0
+        self.port = free_port() if tcp else 0
         self.tcp_url = f"redis://127.0.0.1:{self.port}" if tcp else ""
         self.process: subprocess.Popen[bytes] | None = None
         self._options = options

@@ -71,6 +71,8 @@ def test_what_was_done_is_what_is_shown(server: Server, app: Path) -> None:
         assert waited == 12, "a hundred had been due for two seconds"
         assert until(lambda: value(scrape(f"{url}/metrics"), "chute_worker_slots", queue="jobs") == 200)
         assert value(series, "chute_jobs_running", queue="jobs") == 0
+        assert value(series, "chute_leases_reclaimed_total", queue="jobs") == 0
+        assert value(series, "chute_dead_letters_dropped_total", queue="jobs") == 0
 
 
 def test_counters_only_grow_when_a_process_dies(server: Server, app: Path) -> None:

@@ -89,10 +89,10 @@ def _counters(total: Sum, agent: Agent) -> Iterator[Metric]:
     yield _counter("chute_jobs_claimed", "Jobs taken out of the queue", ["queue"], [((q,), n) for q, n in total.claimed.items()])
     finished = [((queue, task, OUTCOMES.get(kind, kind)), count) for (queue, task, kind), count in total.finished.items()]
     yield _counter("chute_jobs_finished", "Outcomes of jobs", ["queue", "task", "outcome"], finished)
-    yield _counter(
-        "chute_leases_reclaimed", "Jobs taken over from dead workers", ["queue"], [((q,), n) for q, n in agent.reclaimed.items()]
-    )
-    dropped = [((queue,), count) for queue, count in agent.dropped.items()]
+    none = dict.fromkeys(total.claimed, 0)  # a series that began with its first count would hide that from `increase`
+    reclaimed = [((queue,), count) for queue, count in (none | agent.reclaimed).items()]
+    yield _counter("chute_leases_reclaimed", "Jobs taken over from dead workers", ["queue"], reclaimed)
+    dropped = [((queue,), count) for queue, count in (none | agent.dropped).items()]
     yield _counter("chute_dead_letters_dropped", "Dead letters dropped for their number or age", ["queue"], dropped)
     yield _counter("chute_server_errors", "Commands that the server refused", ["kind"], [((k,), n) for k, n in total.errors.items()])
 

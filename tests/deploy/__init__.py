@@ -1,0 +1,1 @@
+"""The monitoring in deploy/: its alerts and dashboards, against a real Prometheus that scrapes real workers."""
