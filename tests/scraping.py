@@ -37,8 +37,8 @@ def value(series: Mapping[tuple[str, frozenset[tuple[str, str]]], float], name: 
     return series.get((name, frozenset(labels.items())))
 
 
-def base(work: Work) -> str:
+def base(work: Work, seconds: float = 15) -> str:
     """Where a worker shows its figures."""
-    assert until(lambda: "figures at " in work.stderr, 15), work.stderr
+    assert until(lambda: "figures at " in work.stderr, seconds), work.stderr
     (url,) = re.findall(r"figures at (http://\S+)/metrics", work.stderr)
     return str(url)
