@@ -50,7 +50,8 @@ def test_what_was_done_is_what_is_shown(server: Server, app: Path) -> None:
         push(client, "jobs", *[{"job_id": f"q{n}", "@at": int(time.time() * 1000) - 2000} for n in range(100)])
         push(client, "jobs", *[{"job_id": f"s{n}", "@task": "slow", "seconds": 0.2} for n in range(10)])
         push(client, "jobs", {"job_id": "r", "@task": "slow", "seconds": 0.4}, '{"job_id": "bad", "@task": "slow", "secs": 1}')
-        for job in (*[f"q{n}" for n in range(100)], *[f"s{n}" for n in range(10)], "r", "bad"):
+        push(client, "jobs", *[{"job_id": f"u{n}", "@task": f"unknown{n}"} for n in range(3)])
+        for job in (*[f"q{n}" for n in range(100)], *[f"s{n}" for n in range(10)], "r", "bad", "u0", "u1", "u2"):
             result(client, job)
 
         def finished(task: str, outcome: str) -> float | None:
@@ -60,7 +61,8 @@ def test_what_was_done_is_what_is_shown(server: Server, app: Path) -> None:
         series = scrape(f"{url}/metrics")
         assert finished("slow", "retry") == 1
         assert finished("slow", "refused") == 1
-        assert value(series, "chute_jobs_claimed_total", queue="jobs") == 113
+        assert finished("", "refused") == 3, "whoever pushes cannot make a series"
+        assert value(series, "chute_jobs_claimed_total", queue="jobs") == 116
         assert value(series, "chute_job_duration_seconds_count", queue="jobs", task="slow") == 12
         total = value(series, "chute_job_duration_seconds_sum", queue="jobs", task="slow")
         assert total is not None
