@@ -14,9 +14,14 @@ def queries(board: str, queue: str, interval: str) -> Iterator[tuple[str, str, s
     """Panel, legend and query of each series of a board; `interval` stands for Grafana's $__rate_interval."""
     for panel in BOARDS[board]["panels"]:
         for target in panel["targets"]:
-            text = target["expr"].replace("$queue", queue).replace("$__rate_interval", interval)
-            assert "$" not in text, f"{panel['title']}: a variable that nobody knows: {text}"
-            yield panel["title"], target["legendFormat"], text
+            yield panel["title"], target["legendFormat"], filled(target["expr"], queue, interval)
+
+
+def filled(expression: str, queue: str, interval: str) -> str:
+    """A query with its variables replaced."""
+    text = expression.replace("$queue", queue).replace("$__rate_interval", interval)
+    assert "$" not in text, f"a variable that nobody knows: {text}"
+    return text
 
 
 def series_of(expression: str) -> set[str]:

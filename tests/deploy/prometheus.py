@@ -16,6 +16,7 @@ from servers import free_port, short_directory, until
 ROOT = Path(__file__).parents[2]
 RULES = ROOT / "deploy" / "prometheus" / "chute.rules.yml"
 DASHBOARDS = ROOT / "deploy" / "grafana"
+ALERTS: list[dict[str, Any]] = [rule for group in yaml.safe_load(RULES.read_text())["groups"] for rule in group["rules"]]
 
 
 def installed() -> bool:
@@ -77,6 +78,10 @@ class Prometheus:
     def rules(self) -> list[dict[str, Any]]:
         """Every rule with its state and health."""
         return [rule for group in self._get("rules")["groups"] for rule in group["rules"]]
+
+    def types(self) -> dict[str, str]:
+        """What kind of series each is, by the names that targets give them."""
+        return {name: each[0]["type"] for name, each in self._get("metadata").items()}
 
     def names(self, match: str, label: str) -> list[str]:
         """The values of a label, as the variable of a dashboard asks for them."""

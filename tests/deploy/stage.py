@@ -60,6 +60,11 @@ async def hopeless(seconds: float) -> None:
     raise RuntimeError("never")
 
 
+@jobs.task
+async def block(seconds: float) -> None:
+    time.sleep(seconds)
+
+
 @many.task(default=True)
 async def small(seconds: float) -> None:
     await run(seconds)
@@ -84,6 +89,7 @@ class Stage:
     server: Server
     client: redis.Redis
     prometheus: Prometheus
+    fleet: Sequence[Work]
     runs_file: Path
     pushed: dict[str, float] = field(default_factory=dict)
     lengths: list[tuple[float, int]] = field(default_factory=list)
@@ -138,7 +144,7 @@ def stage(*workers: tuple[str, Sequence[str]]) -> Iterator[Stage]:
         prometheus = stack.enter_context(Prometheus({"chute-queues": [exporter], "chute-workers": targets}))
         seen = f"sum(up) == {1 + len(fleet)} and count(chute_build_info) == {len(fleet)}"
         assert until(lambda: bool(prometheus.query(seen)), 20), prometheus.query("up")
-        yield Stage(server, client, prometheus, home / "runs")
+        yield Stage(server, client, prometheus, fleet, home / "runs")
 
 
 def _end(fleet: Sequence[Work]) -> None:

@@ -1,10 +1,12 @@
 """The dashboards are whole: whoever reads a panel learns what it means, in which unit, and from when on to worry."""
 
+import re
 from typing import Any
 
 import pytest
 
 from deploy.boards import BOARDS
+from deploy.prometheus import ROOT
 
 PANELS = [(name, panel) for name, board in BOARDS.items() for panel in board["panels"]]
 ANY_PANEL = pytest.mark.parametrize(("name", "panel"), PANELS, ids=lambda each: each["title"] if isinstance(each, dict) else each)
@@ -30,6 +32,12 @@ def test_a_board_can_be_imported_anywhere(name: str) -> None:
     for panel in board["panels"]:
         for each in (panel, *panel["targets"]):
             assert each["datasource"] == {"type": "prometheus", "uid": "${datasource}"}
+
+
+def test_the_picture_shows_the_panels_of_a_queue() -> None:
+    titles = set(re.findall(r'font-weight="600" font-size="12">([^<]+)<', (ROOT / "docs" / "images" / "panels.svg").read_text()))
+    ours = {name: {panel["title"] for panel in board["panels"] if panel["type"] == "timeseries"} for name, board in BOARDS.items()}
+    assert ours["queue"] <= titles <= ours["queue"] | ours["overview"], "python tools/panels.py draws them anew"
 
 
 @ANY_PANEL

@@ -4,6 +4,7 @@ One load on one stage, then everything that is asked about it; in one test, so t
 """
 
 import math
+import re
 from collections import Counter
 from collections.abc import Iterator
 from itertools import pairwise
@@ -12,7 +13,7 @@ import pytest
 
 from chute.worker.meter import BUCKETS
 from deploy.boards import choices_of, queries, series_of
-from deploy.prometheus import Series
+from deploy.prometheus import ROOT, Series
 from deploy.stage import Run, Stage, stage
 from servers import until
 
@@ -89,6 +90,7 @@ def test_what_prometheus_says_is_what_is(subtests: pytest.Subtests) -> None:
             ten_workers_are_counted_once,
             every_panel_shows_something,
             every_alert_is_silent_and_would_know,
+            the_docs_know_type_and_labels_of_each_series,
         ):
             with subtests.test(look.__name__):
                 look(seen)
@@ -147,9 +149,10 @@ def what_is_finished_is_what_was_done(seen: Seen) -> None:
     assert totals["jobs", "failed"] + totals["jobs", "refused"] == statuses[b"failed"]
     assert totals["jobs", "refused"] == 2
     assert totals["jobs", "retry"] == sum(run.attempt > 1 for run in seen.runs)
-    done, window = totals - seen.before, math.ceil(seen.end - seen.start)
-    for (queue, outcome), count in done.items():
-        rate = f'sum(rate(chute_jobs_finished_total{{queue="{queue}", outcome="{outcome}"}}[{window}s]))'
+    window = math.ceil(seen.end - seen.start)
+    for outcome in ("completed", "failed", "retry"):
+        rate = f'sum(rate(chute_jobs_finished_total{{queue="jobs", outcome="{outcome}"}}[{window}s]))'
+        count = totals["jobs", outcome] - seen.before["jobs", outcome]
         told = seen.ask.value(rate, seen.end) * window
         assert told == pytest.approx(count, rel=0.3, abs=1), "a rate is drawn out to the ends of its window"
 
@@ -203,3 +206,13 @@ def every_alert_is_silent_and_would_know(seen: Seen) -> None:
         if rule["name"] != "ChuteServerRefuses":
             answer = seen.ask.query(rule["query"], seen.end)
             assert not answer, rule
+
+
+def the_docs_know_type_and_labels_of_each_series(seen: Seen) -> None:
+    rows = re.findall(r"^\| `(\w+)` \| (gauge|counter|histogram) \|(.*?)\|", (ROOT / "docs" / "monitoring.md").read_text(), re.MULTILINE)
+    types = {name: kind for name, kind in seen.ask.types().items() if name.startswith(("chute_", "queue_"))}
+    assert {name: kind for name, kind, _ in rows} == types
+    for name, kind, labels in rows:
+        found = seen.ask.query(f"{name}_count" if kind == "histogram" else name, seen.end)
+        used = {label for series in found for label in series.labels} - {"__name__", "job", "instance"}
+        assert used == set(re.findall(r"\w+", labels)) or name == "chute_server_errors_total", name

@@ -5,13 +5,11 @@ import subprocess
 from typing import Any
 
 import pytest
-import yaml
 
 from chute.cli import cli
-from deploy.prometheus import RULES
+from deploy.prometheus import ALERTS, RULES
 
 FOLDER = RULES.parent
-ALERTS: list[dict[str, Any]] = [rule for group in yaml.safe_load(RULES.read_text())["groups"] for rule in group["rules"]]
 SOON = {"resume"}
 """Commands that alerts name and that are not there yet."""
 
