@@ -3,6 +3,7 @@
 import asyncio
 import threading
 from collections import Counter
+from contextvars import ContextVar
 
 import pytest
 
@@ -397,3 +398,29 @@ class Blocker:
     def block(self) -> None:
         self.started += 1
         assert self.go.wait(10)
+
+
+class Marks:
+    """Tasks that mark the context they run in, and note whose mark they find there."""
+
+    mark: ContextVar[int] = ContextVar("mark")
+
+    def __init__(self) -> None:
+        self.found: list[int] = []
+
+    async def note(self, number: int) -> None:
+        """On the loop."""
+        self.threaded(number)
+
+    def threaded(self, number: int) -> None:
+        """In a thread."""
+        self.found.append(self.mark.get(-1))
+        self.mark.set(number)
+
+
+def test_what_a_job_sets_in_its_context_is_not_seen_by_the_next(server: Server) -> None:
+    queue, marks = chute.Queue("jobs", url=server.url), Marks()
+    tasks = [queue.task(marks.note), queue.task(marks.threaded)]
+    queue.enqueue_many(task.bind(n) for n in range(200) for task in tasks)
+    chute.Worker(queue, concurrency=3).run(burst=True)
+    assert marks.found == [-1] * 400

@@ -9,6 +9,7 @@ import asyncio
 import logging
 from collections import Counter
 from collections.abc import Callable
+from contextvars import copy_context
 from functools import partial
 from typing import Any
 
@@ -64,6 +65,8 @@ class Engine:
         """Whether the server is there; None before it ever was."""
         self._flights = 0
         self._poked = False
+        self._context = copy_context()
+        """That of the start, in which every turn is taken: whoever pokes is often a job, and its variables are not the next one's."""
         self._before = 0
 
     @property
@@ -75,7 +78,7 @@ class Engine:
         """Something happened: take a turn soon."""
         if not self._poked and not self.loop.is_closed():
             self._poked = True
-            self.loop.call_soon(self._turn)
+            self.loop.call_soon(self._turn, context=self._context)
 
     def stop(self) -> None:
         """Claims no more, gives back what has not started, ends when what runs has ended."""
