@@ -1,15 +1,19 @@
 """What a worker says: the first line, a line for each failure, JSON where it was asked for, and a status line on a terminal only."""
 
 import json
+import logging
 import os
 import pty
+import random
 import re
 import signal
 import subprocess
 from pathlib import Path
 
 import pytest
+import redis
 
+from chute.cli.logs import Json, Text
 from contract.helpers import COMMAND, HERE, Work, environment, lines, push, result, working
 from servers import Server, StartServer, until
 
@@ -235,3 +239,235 @@ def test_a_closed_stderr_stops_nothing(server: Server) -> None:
         assert deaf.poll() is None
         deaf.send_signal(signal.SIGTERM)
         assert deaf.wait(10) == 0
+
+
+LOGS = """
+import asyncio, logging, threading
+import chute
+
+jobs = chute.Queue("jobs")
+log = logging.getLogger("shop")
+{configure}
+
+
+def helper(where):
+    logging.getLogger("shop.deep").info("in %s", where, extra={{"where": where, "odd": object(), "level": "x"}})
+
+
+@jobs.task
+async def tell() -> None:
+    log.info("begun")
+    helper("a function")
+    await asyncio.create_task(aside())
+    await asyncio.to_thread(helper, "a thread of a task")
+    log.debug("not asked for")
+
+
+async def aside() -> None:
+    helper("another task")
+
+
+@jobs.task(retries=1, backoff=0)
+def threaded() -> None:
+    helper("its thread")
+    try:
+        raise ValueError("a\\n10:00:00 INFO forged\\x1b[2J")
+    except ValueError:
+        log.exception("broken")
+    if chute.context().attempt == 1:
+        raise chute.Retry(after=0)
+
+
+log.warning("imported")
+"""
+TELLING = [{"job_id": "job_1", "@task": "tell"}, {"job_id": "job_2", "@task": "threaded"}]
+
+
+def logs_of(server: Server, folder: Path, *options: str, configure: str = "") -> str:
+    (folder / "app.py").write_text(LOGS.format(configure=configure))
+    push(server.client(), "jobs", *TELLING)
+    with Work("app:jobs", server.url, *options, cwd=folder) as work:
+        for job in ("job_1", "job_2"):
+            assert result(server.client(), job)["status"] == "completed"
+        work.signal(signal.SIGTERM)
+        assert work.wait() == 0
+        return work.stderr
+
+
+def test_what_a_job_logs_carries_the_job_in_json(server: Server, tmp_path: Path) -> None:
+    said = lines("\n".join(line for line in logs_of(server, tmp_path, "--log-format", "json").splitlines() if line.startswith("{")))
+    one, two = ([line for line in said if line.get("job_id") == job] for job in ("job_1", "job_2"))
+    assert [line["message"] for line in one] == ["begun", "in a function", "in another task", "in a thread of a task"]
+    for line in one:
+        assert (line["task"], line["queue"], line["attempt"], line["level"]) == ("tell", "jobs", 1, "info")
+    assert (one[1]["where"], one[1]["logger"], "odd" in one[1]) == ("a function", "shop.deep", False)
+    assert [(line["message"].split(" will")[0], line["attempt"]) for line in two] == [
+        ("in its thread", 1), ("broken", 1), ("job job_2 of task threaded", 1), ("in its thread", 2), ("broken", 2),
+    ]  # fmt: skip
+    assert "ValueError: a\n10:00:00 INFO forged\x1b[2J" in two[1]["exception"]
+    assert [line for line in said if line["message"] == "imported" and not {"job_id", "attempt"} & line.keys()]
+
+
+def test_what_a_job_logs_carries_the_job_in_text(server: Server, tmp_path: Path) -> None:
+    said = logs_of(server, tmp_path)
+    shown = [line[9:] for line in said.splitlines() if re.match(r"\d\d:", line)]
+    ours = "[job_id=job_1 task=tell queue=jobs attempt=1]"
+    assert [line for line in shown if "job_1" in line] == [
+        f"INFO {ours} {words}" for words in ("begun", "in a function", "in another task", "in a thread of a task")
+    ]
+    assert "WARNING imported" in shown
+    assert r"  10:00:00 INFO forged\x1b[2J" in said.splitlines()
+    assert "\x1b" not in said
+    assert "[job_id=job_2 task=threaded queue=jobs attempt=2] broken" in said
+
+
+@pytest.mark.parametrize(
+    "configure",
+    [
+        "logging.basicConfig(format='mine %(job_id)s %(task)s %(queue)s %(attempt)s %(message)s', level='INFO')",
+        "import logging.config; logging.config.dictConfig({'version': 1, 'root': {'handlers': ['h'], 'level': 'INFO'},"
+        " 'handlers': {'h': {'class': 'logging.StreamHandler', 'formatter': 'f'}},"
+        " 'formatters': {'f': {'format': 'mine {job_id} {task} {queue} {attempt} {message}', 'style': '{'}}})\nlog.disabled = False",
+        "log.addHandler(logging.StreamHandler()); log.setLevel('INFO')\n"
+        "log.handlers[0].setFormatter(logging.Formatter('mine %(job_id)s %(task)s %(queue)s %(attempt)s %(message)s'))",
+    ],
+)
+def test_the_users_own_configuration_is_left_alone(server: Server, tmp_path: Path, configure: str) -> None:
+    said = logs_of(server, tmp_path, "--log-format", "json", configure=configure).splitlines()
+    assert [line for line in said if "begun" in line] == ["mine job_1 tell jobs 1 begun"]
+    assert [line for line in said if "imported" in line] == ["mine     imported"]
+    assert len([line for line in said if "in its thread" in line]) == 2
+    assert len([line for line in said if line.startswith("{") and "will run again" in line]) == 1, "Chute's own lines are still ours"
+
+
+LATE = """
+import logging
+import chute
+
+jobs = chute.Queue("jobs")
+logging.getLogger("quiet").addHandler(logging.NullHandler())
+
+
+@jobs.task
+def tell() -> None:
+    logging.info("by the root logger")
+    logging.getLogger("quiet").info("by one whose library is polite")
+    mine = logging.StreamHandler()
+    mine.setFormatter(logging.Formatter("mine %(job_id)s %(message)s"))
+    logging.getLogger().addHandler(mine)
+    logging.info("by a handler that came late")
+"""
+
+
+def test_a_handler_that_comes_late_takes_the_lines_over(server: Server, tmp_path: Path) -> None:
+    (tmp_path / "app.py").write_text(LATE)
+    push(server.client(), "jobs", {"job_id": "job_1"})
+    with Work("app:jobs", server.url, "--burst", cwd=tmp_path) as work:
+        assert work.wait() == 0
+        said = [line for line in work.stderr.splitlines() if " by " in line]
+    ours = "INFO [job_id=job_1 task=tell queue=jobs attempt=1]"
+    assert [line if line.startswith("mine") else line[9:] for line in said] == [
+        f"{ours} by the root logger",
+        f"{ours} by one whose library is polite",
+        "mine job_1 by a handler that came late",
+    ]
+
+
+def test_lines_below_the_level_are_not_shown(server: Server, tmp_path: Path) -> None:
+    said = logs_of(server, tmp_path, "--log-level", "warning")
+    assert "begun" not in said
+    assert "broken" in said
+    assert "not asked for" not in said
+
+
+HOSTILE = [
+    "\n",
+    "\r",
+    "\x1b[2J",
+    "\x00",
+    "\x85",
+    "\u2028",
+    "\x9b1m",
+    "\x7f",
+    '"',
+    "\\",
+    "\ud800",
+    "\u202e",
+    "{",
+    "%s",
+    "</script>",
+    "é",
+    "\U000e0001",
+]
+
+
+class Unreadable:
+    """It cannot be put into words."""
+
+    def __str__(self) -> str:
+        raise ValueError("no words")
+
+
+def record_of(message: object, n: int) -> logging.LogRecord:
+    record = logging.makeLogRecord({"name": "shop", "levelname": "INFO", "msg": message, "args": (), "extra": message, "odd": {n: n}})
+    record.chute_job = {"job_id": f"job_{n}", "task": message, "queue": "jobs", "attempt": 1}
+    return record
+
+
+@pytest.mark.parametrize("form", [Json(), Text()])
+def test_one_event_is_one_line_whatever_is_in_it(form: logging.Formatter) -> None:
+    dice = random.Random(5)
+    for n in range(10_000):
+        text = "".join(dice.choices(HOSTILE, k=6))
+        line = form.format(record_of(text, n))
+        assert line.isprintable(), line
+        assert f"job_{n}" in line
+        if isinstance(form, Json):
+            said = json.loads(line)
+            assert said["message"] == text.encode("utf-8", "backslashreplace").decode()
+            assert said["job_id"] == f"job_{n}"
+
+
+@pytest.mark.parametrize("form", [Json(), Text()])
+def test_a_mistake_in_a_log_call_is_said_and_nothing_worse(form: logging.Formatter) -> None:
+    for message, args in (("%d apples", ("many",)), ("%s", (Unreadable(),)), (Unreadable(), ())):
+        record = logging.makeLogRecord(
+            {"name": "shop", "levelname": "INFO", "msg": message, "args": args, "filename": "app.py", "lineno": 7}
+        )
+        assert "a log line cannot be written" in form.format(record)
+        assert "app.py:7" in form.format(record)
+
+
+def test_a_hostile_error_is_one_line(server: Server, tmp_path: Path) -> None:
+    (tmp_path / "app.py").write_text(
+        "import chute, logging\njobs = chute.Queue('jobs')\n\n@jobs.task(retries=0)\ndef fail(text: str) -> None:\n"
+        "    logging.error(text)\n    raise ValueError(text)\n"
+    )
+    texts = [f"<{n}>{each}\n12:00:00 INFO forged" for n, each in enumerate(HOSTILE) if each != "\ud800"]
+    for form in ("json", "text"):
+        push(server.client(), "jobs", *[{"job_id": f"{form}-{n}", "text": text} for n, text in enumerate(texts)])
+        with Work("app:jobs", server.url, "--burst", "--log-format", form, cwd=tmp_path) as work:
+            assert work.wait() == 0
+            said = work.stderr
+        lines_of_it = [line for line in said.split("\n") if "forged" in line]
+        assert len(lines_of_it) == 2 * len(texts)
+        assert all(line.isprintable() and f"{form}-" in line for line in lines_of_it)
+        assert not [line for line in said.splitlines() if line.startswith("12:00:00 INFO forged")]
+
+
+@pytest.mark.parametrize("form", ["json", "text"])
+@pytest.mark.parametrize("level", ["info", "warning"])
+def test_neither_a_payload_nor_a_password_is_logged_with_the_job(start_server: StartServer, tmp_path: Path, form: str, level: str) -> None:
+    locked = start_server("valkey", tcp=True)
+    locked.client().config_set("requirepass", "canary!")
+    (tmp_path / "app.py").write_text(LOGS.format(configure="") + "\n\n@jobs.task(retries=0)\ndef pay(card: str) -> None:\n    1 / 0\n")
+    url = locked.tcp_url.replace("//", "//:canary%21@")
+    client = redis.Redis.from_url(url)
+    push(client, "jobs", *TELLING, *[{"job_id": f"p{n}", "@task": "pay", "card": "canary", "@headers": {"h": "canary"}} for n in range(3)])
+    push(client, "jobs", {"job_id": "refused", "@task": "pay", "card": ["canary"]})
+    with Work("app:jobs", url, "--burst", "--log-level", level, "--log-format", form, cwd=tmp_path) as work:
+        assert work.wait() == 0, work.stderr
+        assert work.stderr.count("p1") > 0
+        assert "broken" in work.stderr
+        assert "canary" not in work.stderr
+    client.close()

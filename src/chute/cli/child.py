@@ -51,7 +51,9 @@ def _work(start: Start, guard: Guard) -> None:
     screen = logs.start(start.log_level, start.log_format, lambda: board.status)
     if start.url is not None:
         address.choose(start.url)
+    logs.take_up(screen)
     chosen = load.load(start.module)
+    logs.settle(screen, start.log_level)
     worker = Worker(*[queue for queue, _ in chosen], concurrency=start.concurrency, threads=start.threads)
     worker.weights = [weight for _, weight in chosen]
     worker.grace, worker.max_jobs, worker.patient, worker.guard = start.grace, start.max_jobs, not start.first, guard

@@ -1,6 +1,10 @@
-"""What a worker says on stderr: log lines as text or JSON, and on a terminal a status line below them and what tasks print."""
+"""What a worker says on stderr: log lines as text or JSON, and on a terminal a status line below them and what tasks print.
+
+One event is one line, whoever's data is in it. Only a traceback in text follows on lines of its own, indented, so that none can be forged.
+"""
 
 import io
+import json
 import logging
 import sys
 import threading
@@ -10,33 +14,76 @@ from typing import TextIO
 
 import msgspec
 
+from chute.cli import records
+
 CLEAR = "\r\x1b[2K"
 
 
 class Text(logging.Formatter):
-    """10:30:00 WARNING job ... : one event, one line; control characters of anybody's data are escaped."""
+    """10:30:00 WARNING job ... : one event, one line; control characters of anybody's data are escaped. In brackets, the job that logs."""
 
     def format(self, record: logging.LogRecord) -> str:
         """The line."""
-        line = f"{time.strftime('%H:%M:%S', time.localtime(record.created))} {record.levelname} {one_line(record.getMessage())}"
-        return f"{line}\n{self.formatException(record.exc_info)}" if record.exc_info else line
+        job = {} if _ours(record) else records.job_of(record)  # our own lines name their job in words
+        named = f" [{' '.join(f'{name}={value}' for name, value in job.items())}]" if job else ""
+        at = time.strftime("%H:%M:%S", time.localtime(record.created))
+        line = one_line(f"{at} {record.levelname}{named} {_message(record)}")
+        more = [part for part in (_trace(self, record), record.stack_info) if part]
+        return "\n".join([line, *(f"  {one_line(each)}" for part in more for each in part.splitlines())])
 
 
 class Json(logging.Formatter):
-    """One JSON object a line."""
+    """One JSON object a line. `extra=` of the caller stands beside our own fields, as far as it is JSON and takes none of their names."""
 
     def format(self, record: logging.LogRecord) -> str:
         """The line."""
         at = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(record.created)) + f".{int(record.msecs):03d}Z"
-        fields = {"at": at, "level": record.levelname.lower(), "logger": record.name, "message": record.getMessage()}
-        if record.exc_info:
-            fields["exception"] = self.formatException(record.exc_info)
-        return msgspec.json.encode(fields).decode()
+        fields = {"at": at, "level": record.levelname.lower(), "logger": _writable(record.name), "message": _message(record)}
+        given = records.job_of(record) | {name: value for name, value in records.extra_of(record).items() if name not in _TAKEN}
+        fields |= {name: value for name, value in given.items() if _is_json(name, value)}
+        if trace := _trace(self, record):
+            fields["exception"] = trace
+        if record.stack_info:
+            fields["stack"] = _writable(record.stack_info)
+        line = msgspec.json.encode(fields).decode()
+        return line if line.isprintable() else "".join(c if c.isprintable() else json.dumps(c)[1:-1] for c in line)
+
+
+_TAKEN = {"at", "level", "logger", "message", "exception", "stack"}
 
 
 def one_line(text: str) -> str:
     """The text with every character escaped that could end the line or steer a terminal."""
     return text if text.isprintable() else "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
+def _ours(record: logging.LogRecord) -> bool:
+    return record.name.partition(".")[0] == "chute"
+
+
+def _message(record: logging.LogRecord) -> str:
+    """What the record says. A mistake in a log call costs its line, not the job."""
+    try:
+        return _writable(record.getMessage())
+    except Exception as error:
+        return f"a log line cannot be written: {type(error).__name__} at {record.filename}:{record.lineno}"
+
+
+def _trace(form: logging.Formatter, record: logging.LogRecord) -> str:
+    return _writable(form.formatException(record.exc_info)) if record.exc_info else ""
+
+
+def _writable(text: str) -> str:
+    """The text without lone surrogates, which nothing can write."""
+    return text.encode("utf-8", "backslashreplace").decode()
+
+
+def _is_json(name: str, value: object) -> bool:
+    try:
+        msgspec.json.encode({name: value})
+    except Exception:  # whatever it is, it is no JSON
+        return False
+    return True
 
 
 class Screen(logging.Handler):
@@ -132,3 +179,40 @@ def start(level: str, form: str, others: Callable[[], str] = str) -> Screen:
     logger.addHandler(screen)
     logger.propagate = False
     return screen
+
+
+class Guest(logging.Handler):
+    """On the root logger, where the user's code put no handler: shows on the screen what no other handler takes."""
+
+    def __init__(self, screen: Screen) -> None:
+        super().__init__()
+        self._screen = screen
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Writes a line, unless a handler of theirs has it."""
+        logger: logging.Logger | None = logging.getLogger(record.name)
+        while logger:
+            if any(not isinstance(each, logging.NullHandler | Guest) for each in logger.handlers):
+                return
+            logger = logger.parent if logger.propagate else None
+        self._screen.handle(record)
+
+
+def take_up(screen: Screen) -> None:
+    """Before the user's code is imported: records know their job, and what is logged meanwhile without a handler comes to the screen."""
+    logging.lastResort = screen
+    records.install()
+
+
+def settle(screen: Screen, level: str) -> None:
+    """Once the user's code is imported: what it logs comes to the screen, from `level` on, as far as it has not been told to go elsewhere.
+    Whatever `logging` was told there, records know their job and Chute is heard."""
+    records.install()
+    root = logging.getLogger()
+    if not root.handlers:
+        root.addHandler(Guest(screen))
+        if root.level == logging.WARNING:
+            root.setLevel(level.upper())
+    for name, each in logging.root.manager.loggerDict.items():
+        if name.partition(".")[0] == "chute" and isinstance(each, logging.Logger):
+            each.disabled = False  # dictConfig disables what is there already, unless told otherwise

@@ -154,7 +154,7 @@ class Engine:
             self._done(held, execute.refuse(held, refused))
             return
         except BaseException as error:  # a converter of the user's may raise anything
-            log.exception("job in queue %s cannot be opened", held.lane.name)
+            log.exception("job in queue %s cannot be opened", held.lane.name, extra=held.named)
             self._done(held, execute.refuse(held, Refused("bad_arguments", execute.describe(error), held.job_id, held.task)))
             return
         no_thread = opened.task.threaded and not self.executor.thread_free

@@ -184,7 +184,10 @@ def refuse(held: Held, refused: Refused) -> Outcome:
     held.job_id, held.task, held.result_ttl = refused.job_id, outcome.cut(refused.task, 256), policy.DEFAULT_TTL
     text = outcome.cut(str(refused), outcome.MAX_ERROR)
     who, queue = f"job {held.job_id}" if held.job_id else "an entry", held.lane.name
-    log.warning("%s of queue %s was refused (%s): %s. Kept: chute dead list %s", who, queue, refused.reason, _brief(text), queue)
+    log.warning(
+        "%s of queue %s was refused (%s): %s. Kept: chute dead list %s",
+        who, queue, refused.reason, _brief(text), queue, extra=held.named,
+    )  # fmt: skip
     return outcome.Refused(refused.reason, text)
 
 
@@ -193,7 +196,7 @@ def _judged(held: Held, manners: Policy, error: BaseException) -> Outcome:
     try:
         return judge(held, manners, error)
     except Exception:
-        log.exception("what became of job %s cannot be judged; it fails", held.job_id or held.lease)
+        log.exception("what became of job %s cannot be judged; it fails", held.job_id or held.lease, extra=held.named)
         return outcome.Failed("failed", describe(error))
 
 
@@ -218,14 +221,15 @@ def judge(held: Held, manners: Policy, error: BaseException) -> Outcome:
                 text = outcome.cut(
                     f"{text} (it cannot run again: with what we note in it, it would be larger than 1 MiB)", outcome.MAX_ERROR
                 )
-                log.warning("job %s of task %s failed: %s", held.job_id or held.lease, held.task, _brief(text))
+                log.warning("job %s of task %s failed: %s", held.job_id or held.lease, held.task, _brief(text), extra=held.named)
                 return outcome.Failed("failed", text, _trace(error))
-            log.info("job %s of task %s will run again in %.3g s: %s", held.job_id or held.lease, held.task, delay, seen)
+            told = "job %s of task %s will run again in %.3g s: %s"
+            log.info(told, held.job_id or held.lease, held.task, delay, seen, extra=held.named)
             return outcome.Again(round(delay * 1000), body)
         case policy.Stop(reason):
             log.warning(
                 "job %s of task %s failed for good (%s, run %d): %s. Kept: chute dead list %s",
-                held.job_id or held.lease, held.task, reason, held.attempt, seen, held.holdings.name,
+                held.job_id or held.lease, held.task, reason, held.attempt, seen, held.holdings.name, extra=held.named,
             )  # fmt: skip
             return outcome.Failed(reason, text, _trace(error))
 

@@ -57,7 +57,7 @@ class Finisher:
         try:
             self.waiting.append(record(held, result))
         except Exception as error:
-            log.exception("the outcome of job %s cannot be written", held.job_id)
+            log.exception("the outcome of job %s cannot be written", held.job_id, extra=held.named)
             self.waiting.append(record(held, Failed("failed", cut(f"its outcome cannot be written: {error!r}", outcome.MAX_ERROR))))
 
     def batches(self) -> list[Batch]:
@@ -117,6 +117,7 @@ class Finisher:
                 log.warning(
                     "job %s was taken over by another worker while it ran here; what it did here changes nothing",
                     each.held.job_id or each.held.lease,
+                    extra=each.held.named,
                 )
         if refused:
             self._trouble.says("the server did not accept some outcomes; their jobs keep their leases, trying again")

@@ -113,9 +113,8 @@ def all_started(held: Held) -> bytes | Outcome:
     if not isinstance(end, bytes):
         read(held)
         held.deaths += 1
-        log.warning(
-            "job %s is a dead letter (poison): %s. Kept: chute dead list %s", held.job_id or held.lease, end.error, held.holdings.name
-        )
+        told = "job %s is a dead letter (poison): %s. Kept: chute dead list %s"
+        log.warning(told, held.job_id or held.lease, end.error, held.holdings.name, extra=held.named)
     return end
 
 

@@ -72,6 +72,7 @@ def _charged(held: Held, child: Child) -> bytes | Outcome:
         log.warning(
             "job %s%s ran in process %d when that died (%s): death %d of %d, it runs alone next time",
             held.job_id or held.lease, held.task and f" of task {held.task}", child.pid, cause(child.code), held.deaths + 1, POISON,
+            extra=held.named,
         )  # fmt: skip
     return end
 

@@ -118,7 +118,8 @@ class Tender:
             held.runner.cancel()
         else:
             end = "if it does not end, its process is killed" if self._engine.guard.watched else "it goes on"
-            log.warning("job %s of task %s is past its timeout; a plain function cannot be stopped: %s", held.job_id, held.task, end)
+            told = "job %s of task %s is past its timeout; a plain function cannot be stopped: %s"
+            log.warning(told, held.job_id, held.task, end, extra=held.named)
 
     def _beat(self, lane: Lane) -> None:
         engine, holdings, sent = self._engine, lane.holdings, clock.now()
