@@ -375,3 +375,14 @@ def test_a_field_of_ours_is_told_in_peoples_words() -> None:
         with pytest.raises(Refused) as caught:
             envelope.check(job.encode())
         assert (caught.value.reason, str(caught.value)) == ("bad_field", says)
+
+
+def test_headers_are_carried_beside_the_jobs_own() -> None:
+    job = b'{"job_id":"a", "n": 1.50, "@headers":{"mine":"kept","traceparent":"own"}}'
+    carried = envelope.carry(job, {"traceparent": "ours", "baggage": "b"})
+    assert json.loads(carried)["@headers"] == {"traceparent": "own", "baggage": "b", "mine": "kept"}
+    assert b"1.50" in carried, "every other byte is as it was"
+    assert envelope.carry(job, {"traceparent": "ours"}) == job
+    assert envelope.carry(job, {}) == job
+    full = b'{"x":"' + b"x" * (envelope.MAX_BYTES - 8) + b'"}'
+    assert envelope.carry(full, {"traceparent": "ours"}) == full

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from typing import Any, ClassVar, Generic, TypeAlias, TypeVar
 
-from chute import duration, envelope
+from chute import duration, envelope, trace
 from chute.connection import Endpoint, endpoint
 from chute.duration import Seconds
 from chute.keys import check_job_id
@@ -177,19 +177,21 @@ class Sender:
 
     def send(self, jobs: list[Sendable], confirm: Confirm = "memory") -> None:
         """Enqueues the jobs. Raises Rejected, Unconfirmed or ServerUnavailable."""
-        if Sender.instead:
-            return Sender.instead.send(self.queue, jobs)
-        if confirm != "memory":
-            self.endpoint.run(confirmable(confirm))
-        self.endpoint.run(self.store.enqueue(jobs, confirm))
+        with trace.sending(self.store.name, jobs) as carrying:
+            if Sender.instead:
+                return Sender.instead.send(self.queue, carrying)
+            if confirm != "memory":
+                self.endpoint.run(confirmable(confirm))
+            self.endpoint.run(self.store.enqueue(carrying, confirm))
 
     async def asend(self, jobs: list[Sendable], confirm: Confirm = "memory") -> None:
         """As `send`, for asyncio code."""
-        if Sender.instead:
-            return await Sender.instead.asend(self.queue, jobs)
-        if confirm != "memory":
-            await self.endpoint.arun(confirmable(confirm))
-        await self.endpoint.arun(self.store.enqueue(jobs, confirm))
+        with trace.sending(self.store.name, jobs) as carrying:
+            if Sender.instead:
+                return await Sender.instead.asend(self.queue, carrying)
+            if confirm != "memory":
+                await self.endpoint.arun(confirmable(confirm))
+            await self.endpoint.arun(self.store.enqueue(carrying, confirm))
 
     def job(self, job_id: str, returns: Any = Any, kept: bool = True) -> Job[Any]:
         """The handle of a job of this queue."""

@@ -53,6 +53,12 @@ class Head(
     result_ttl: Annotated[int, msgspec.Meta(ge=0, le=LONGEST)] = -1
 
 
+class _Headers(msgspec.Struct, rename={"headers": "@headers"}):
+    """Of a job, only its headers."""
+
+    headers: dict[str, str] = {}
+
+
 _PYTHON = {"True": "true", "False": "false", "None": "null"}
 _MISTAKES = {
     "Expecting property name": "a name stands in double quotes",
@@ -72,6 +78,7 @@ OURS = frozenset(Head.__struct_encode_fields__)
 _head = msgspec.json.Decoder(Head)
 _any = msgspec.json.Decoder()
 _raw = msgspec.json.Decoder(dict[str, msgspec.Raw])
+_headers = msgspec.json.Decoder(_Headers)
 _encoder = msgspec.json.Encoder()
 
 
@@ -185,6 +192,13 @@ def rewrite(body: bytes, **ours: Any) -> bytes:
         else:
             job[key] = value
     return _encoder.encode(job)
+
+
+def carry(body: bytes, headers: Mapping[str, str]) -> bytes:
+    """The job with these headers beside its own, which win; as it is where they have no room."""
+    own = _headers.decode(body).headers
+    carrying = rewrite(body, headers={**headers, **own}) if headers.keys() - own.keys() else body
+    return carrying if len(carrying) <= MAX_BYTES else body
 
 
 def finite(value: Any) -> bool:

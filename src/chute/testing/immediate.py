@@ -211,7 +211,7 @@ def _call(turn: _Turn) -> Outcome:
     def run() -> Outcome:
         current.set(opened.context)
         try:
-            value = opened.task.fn(*opened.args, **opened.kwargs)
+            value = opened.fn(*opened.args, **opened.kwargs)
         except KeyboardInterrupt:
             raise
         except BaseException as error:

@@ -9,13 +9,16 @@ import logging
 import random
 import time
 import traceback
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
+from functools import partial
 from typing import Any
 
 import msgspec
 
-from chute import envelope, outcome, place, policy
+from chute import around, envelope, outcome, place, policy, trace
+from chute.around import Run
 from chute.context import Context, Steps, current
 from chute.envelope import Refused
 from chute.outcome import Outcome
@@ -47,10 +50,12 @@ _named = msgspec.json.Decoder(_Named)
 class Opened:
     """A job that was decoded and whose task was found: ready to be called."""
 
-    __slots__ = ("args", "context", "kwargs", "task", "work")
+    __slots__ = ("args", "context", "fn", "kwargs", "task", "work")
 
     def __init__(self, task: AnyTask, args: tuple[Any, ...], kwargs: dict[str, Any], context: Context) -> None:
         self.task = task
+        self.fn: Callable[..., Any] = task.fn
+        """What is called: the task's function, or that with what surrounds this run."""
         self.context = context
         self.args = args
         self.kwargs = kwargs
@@ -64,6 +69,7 @@ class Desk:
     def __init__(self, queue: Queue, steps: Steps | None = None) -> None:
         self._queue = queue
         self._steps = steps or ServerSteps(queue.name, lambda: queue.endpoint)
+        self._begins = (*trace.processing(), *around.added())
 
     @property
     def all_threaded(self) -> bool:
@@ -92,7 +98,11 @@ class Desk:
             held.due = due / 1000
         held.result_ttl = task.policy.result_ttl if job.result_ttl < 0 else job.result_ttl
         args, kwargs = task.signature.arguments(job, held.body)
-        return Opened(task, args, kwargs, Context(job, self._queue.name, task.name, held.tag, self._steps))
+        opened = Opened(task, args, kwargs, Context(job, self._queue.name, task.name, held.tag, self._steps))
+        if self._begins:
+            run = Run(opened.context, task.policy, args, kwargs, partial(_meant, held, task.policy))
+            opened.fn = around.surround(task.fn, task.threaded, run, self._begins)
+        return opened
 
     def _named(self, body: bytes) -> AnyTask:
         """The task that the job names. Raises Refused: for what is wrong with the entry before its task matters, or `unknown_task`."""
@@ -139,7 +149,7 @@ class Executor:
             if opened.task.threaded:
                 value = await _of_thread(opened.work or self.give_thread(opened))
             else:
-                value = await opened.task.fn(*opened.args, **opened.kwargs)
+                value = await opened.fn(*opened.args, **opened.kwargs)
         except BaseException as error:
             return _judged(held, opened.task.policy, error)
         return outcome.complete(value, to_plain)
@@ -174,7 +184,7 @@ async def _of_thread(work: "asyncio.Future[tuple[Any, BaseException | None]]") -
 def _contained(opened: Opened) -> tuple[Any, BaseException | None]:
     """In the thread: the value or the error as a value, since a future takes no StopIteration and no thread should see SystemExit."""
     try:
-        return opened.task.fn(*opened.args, **opened.kwargs), None
+        return opened.fn(*opened.args, **opened.kwargs), None
     except BaseException as error:
         return None, error
 
@@ -205,13 +215,20 @@ def too_late(held: Held, manners: Policy) -> TimeoutError:
     return TimeoutError(f"ran longer than {manners.timeout:g} s (the timeout of task {held.task})")
 
 
-def judge(held: Held, manners: Policy, error: BaseException) -> Outcome:
-    """What a run that raised comes to: retry, snooze, failure, or release when the worker itself broke it off."""
+def _meant(held: Held, manners: Policy, error: BaseException) -> BaseException | None:
+    """What a run raised, as it is judged: a cancelled one ran too long, or (None) the worker itself broke it off."""
     if isinstance(error, asyncio.CancelledError):
         if held.broken_off:
-            return outcome.Released()
+            return None
         if held.overdue:
-            error = too_late(held, manners).with_traceback(error.__traceback__)
+            return too_late(held, manners).with_traceback(error.__traceback__)
+    return error
+
+
+def judge(held: Held, manners: Policy, raised: BaseException) -> Outcome:
+    """What a run that raised comes to: retry, snooze, failure, or release when the worker itself broke it off."""
+    if (error := _meant(held, manners, raised)) is None:
+        return outcome.Released()
     text, where = describe(error), place.of(error)
     seen = f"{_brief(text)}{where and f' at {where}'}"
     match policy.judge(error, held.attempt, manners, random.random):
@@ -259,10 +276,13 @@ def _brief(text: str) -> str:
     return outcome.cut(text, MAX_LOGGED)
 
 
+_NOT_THEIRS = (__file__, around.__file__, asyncio.futures.__file__)
+
+
 def _trace(error: BaseException) -> str:
-    """The traceback from the user's code on: the frames of this file are of no use to them."""
+    """The traceback from the user's code on: our own frames are of no use to them."""
     frames = error.__traceback__
-    while frames is not None and frames.tb_frame.f_code.co_filename in (__file__, asyncio.futures.__file__):
+    while frames is not None and frames.tb_frame.f_code.co_filename in _NOT_THEIRS:
         frames = frames.tb_next
     try:
         return outcome.cut("".join(traceback.format_exception(type(error), error, frames)), outcome.MAX_TRACEBACK)
