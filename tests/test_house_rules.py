@@ -25,7 +25,7 @@ LAYERS = (
     "errors envelope address",
     "context outcome policy signature version server",  # what a job is, and the server that is there
     "around",
-    "spans",
+    "spans sentry",
     "trace",
     "connection",
     "store line",  # the one door to the server

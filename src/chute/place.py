@@ -21,6 +21,11 @@ def of(error: BaseException) -> str:
     return f"{_near(own[-1][0])}:{own[-1][1]}" if own else ""
 
 
+def ours(file: str) -> bool:
+    """Whether this is a file of Chute."""
+    return file.startswith(_OURS)
+
+
 def _users(file: str) -> bool:
     return not file.startswith(("<", _PYTHON, _OURS)) and not any(part in file for part in _INSTALLED)
 
