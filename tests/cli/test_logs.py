@@ -471,3 +471,34 @@ def test_neither_a_payload_nor_a_password_is_logged_with_the_job(start_server: S
         assert "broken" in work.stderr
         assert "canary" not in work.stderr
     client.close()
+
+
+DYING = """
+import os
+import chute
+
+jobs = chute.Queue("jobs")
+
+
+@jobs.task
+def die(question: str) -> None:
+    if not os.path.exists("died"):
+        open("died", "w").close()
+        os._exit(3)
+"""
+
+
+def test_what_the_supervisor_says_of_a_job_names_it_too(server: Server, tmp_path: Path) -> None:
+    (tmp_path / "app.py").write_text(DYING)
+    push(server.client(), "jobs", {"job_id": "job_1", "question": "canary"})
+    with Work("app", server.url, "--log-format", "json", cwd=tmp_path) as work:
+        assert result(server.client(), "job_1")["status"] == "completed"
+        push(server.client(), "jobs", {"job_id": "job_2"})
+        assert result(server.client(), "job_2")["status"] == "failed"
+        shown = work.stderr
+    said = lines("\n".join(line for line in shown.splitlines() if line.startswith("{")))
+    (died,) = [line for line in said if "when that died" in line["message"]]
+    assert (died["job_id"], died["queue"], died["attempt"]) == ("job_1", "jobs", 1)
+    (refused,) = [line for line in said if "was refused" in line["message"]]
+    assert (refused["job_id"], refused["task"], refused["queue"]) == ("job_2", "die", "jobs")
+    assert "canary" not in shown
