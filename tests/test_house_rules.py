@@ -57,7 +57,7 @@ LAYERS = (
     "demo.run",
     "cli.common cli.load cli.logs",
     "cli.child cli.changes cli.report",
-    "cli.dead cli.demo cli.push cli.result cli.server cli.stats cli.work",
+    "cli.dead cli.demo cli.pause cli.push cli.result cli.server cli.stats cli.work",
     "cli",
     "__main__",
 )

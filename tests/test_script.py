@@ -35,6 +35,10 @@ def test_a_head_says_that_more_keys_follow() -> None:
     assert [known.name for known in SCRIPTS if known.more] == ["finish"]
 
 
+def test_a_head_may_name_nothing() -> None:
+    assert Script("made", "-- KEYS: one\n-- ARGV:\nreturn 1").args == ()
+
+
 def test_the_heads_of_ours() -> None:
     assert CLAIM.keys == ("first", "queue", "leases", "workers", "tags")
     assert CLAIM.args == ("worker", "call", "want", "bytes", "deadline")

@@ -24,7 +24,7 @@ PAGE = 500
 @dataclass(frozen=True, slots=True)
 class Stats:
     """One queue at one moment. `depth` = LLEN, `running` = leases, `dead` = dead + refused, `rate` = jobs finished per second over the last
-    minute, `oldest_age` = seconds that the next job has waited (None: unknown, or nothing waits)."""
+    minute, `oldest_age` = seconds that the next job has waited (None: unknown, or nothing waits), `paused`: workers get nothing of it."""
 
     queue: str
     depth: int
@@ -34,6 +34,7 @@ class Stats:
     workers: int
     rate: float
     oldest_age: float | None
+    paused: bool
 
 
 def stats(endpoint: Endpoint, name: str) -> Stats:
@@ -44,7 +45,8 @@ def stats(endpoint: Endpoint, name: str) -> Stats:
     now = store.seconds_of(clock)
     running, (this_minute, last_minute) = endpoint.run(queue.activity(workers, int(now // 60)))
     rate = (this_minute + last_minute * (60 - now % 60) / 60) / 60
-    return Stats(name, depth, running, scheduled, dead + refused, len(workers), round(rate, 3), _age(oldest, now))
+    age, paused = _age(oldest, now), store.is_paused(fields)
+    return Stats(name, depth, running, scheduled, dead + refused, len(workers), round(rate, 3), age, paused)
 
 
 def _age(body: bytes | None, now: float) -> float | None:

@@ -12,6 +12,7 @@ from chute.keys import check_queue_name
 from chute.store import Store
 
 COLUMNS = ("queue", "depth", "running", "scheduled", "dead", "workers", "rate", "oldest")
+PAUSED = " (paused)"
 UNBROKEN = "\u00a0"
 
 
@@ -23,7 +24,7 @@ def stats(queues: tuple[str, ...], as_json: bool) -> None:
     """Show QUEUES (default: every queue that a worker has ever worked).
 
     depth: ready jobs (LLEN); running: leased; dead: dead letters, refused ones included; rate: jobs finished per second over the last minute;
-    oldest: how long the next job has waited.
+    oldest: how long the next job has waited. A queue that was paused is marked so.
     """
     endpoint = connection.endpoint()
     names = [check_queue_name(name) for name in queues] or endpoint.run(Store.all_known())
@@ -56,4 +57,4 @@ def _table(rows: list[Stats]) -> None:
 def _cells(row: Stats) -> tuple[str, ...]:
     counts = [f"{count:,}" for count in (row.depth, row.running, row.scheduled, row.dead, row.workers)]
     age = "-" if row.oldest_age is None else f"{row.oldest_age:,.1f} s"
-    return row.queue, *counts, f"{row.rate:,.1f}/s", age
+    return row.queue + PAUSED * row.paused, *counts, f"{row.rate:,.1f}/s", age
