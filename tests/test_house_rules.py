@@ -41,7 +41,7 @@ LAYERS = (
     "worker.engine",
     "worker.reclaim",
     "worker.leave worker.care",
-    "worker.search",
+    "worker.search worker.info",
     "worker.tend",
     "worker",
     "worker.settle worker.watch",
@@ -223,7 +223,7 @@ COMMAND = re.compile(
     r"INFO|L(INDEX|LEN|MOVE|POS|RANGE|REM|SET|TRIM)|[LR]PUSH|MSET|MULTI|PING|PUBLISH|S(ADD|CARD|ISMEMBER|MEMBERS|REM)$|SCAN|SCRIPT|SET$|SETEX|SETNX|"
     r"SHUTDOWN|SUBSCRIBE|TIME$|TTL|UNLINK|WAIT|X[A-Z]+|Z[A-Z]+)[A-Z]*( |$)"
 )
-KEY = re.compile(r"(queue|result|first|leases|workers|tags|scheduled|dead|refused|unique|cancelled|cron|once|counts):(\S|$)")
+KEY = re.compile(r"(queue|result|first|leases|info|workers|tags|scheduled|dead|refused|unique|cancelled|cron|once|counts):(\S|$)")
 METHODS = {
     "blmove", "blpop", "brpop", "eval", "evalsha", "execute_command", "expire", "hdel", "hget", "hgetall", "hset", "llen", "lmove", "lpop", "lpush",
     "lrange", "pipeline", "publish", "rpop", "rpush", "sadd", "script_load", "setex", "xadd", "xdel", "xrange", "xtrim", "zadd", "zcard", "zrange",

@@ -87,9 +87,9 @@ def test_a_missing_argument_is_refused() -> None:
 
 def test_what_follows_the_named_arguments() -> None:
     assert BEAT.on(workers="w")("a", b"b") == ("EVALSHA", BEAT.sha, 1, "w", "a", b"b")
-    reclaim = RECLAIM.on(queue="q", leases="l", workers="w")
-    assert reclaim("1001", b"body", worker="me") == ("EVALSHA", RECLAIM.sha, 3, "q", "l", "w", "me", "1001", b"body")
-    assert reclaim(worker="me") == ("EVALSHA", RECLAIM.sha, 3, "q", "l", "w", "me")
+    reclaim = RECLAIM.on(queue="q", leases="l", workers="w", info="i")
+    assert reclaim("1001", b"body", worker="me") == ("EVALSHA", RECLAIM.sha, 4, "q", "l", "w", "i", "me", "1001", b"body")
+    assert reclaim(worker="me") == ("EVALSHA", RECLAIM.sha, 4, "q", "l", "w", "i", "me")
 
 
 def test_one_more_key_for_each_record() -> None:

@@ -55,6 +55,7 @@ class Keys:
         self.dead = f"dead:{tag}"
         self.refused = f"refused:{tag}"
         self._leases = f"leases:{tag}:"
+        self._info = f"info:{tag}:"
         self._unique = f"unique:{tag}:"
         self._counts = f"counts:{tag}:"
         self._once = f"once:{tag}:"
@@ -62,6 +63,10 @@ class Keys:
     def leases(self, worker: str) -> str:
         """The hash of what one worker holds: lease to job bytes, the only record of who holds what."""
         return self._leases + worker
+
+    def info(self, worker: str) -> str:
+        """What one worker says of itself: JSON, for people."""
+        return self._info + worker
 
     def unique(self, key: str) -> str:
         """The string that holds the id of the job that owns a unique key."""
