@@ -26,8 +26,8 @@ LAYERS = (
     "context outcome policy signature version server",  # what a job is, and the server that is there
     "connection",
     "store line",  # the one door to the server
-    "holdings",
-    "waiting admin resource steps",
+    "holdings sight",
+    "waiting admin resource roster steps",
     "result",
     "call",
     "task",
@@ -55,9 +55,9 @@ LAYERS = (
     "demo demo.index demo.passages demo.report demo.stage",
     "demo.app",
     "demo.run",
-    "cli.common cli.load cli.logs",
+    "cli.common cli.load cli.logs cli.table",
     "cli.child cli.changes cli.report",
-    "cli.dead cli.demo cli.pause cli.push cli.result cli.server cli.stats cli.work",
+    "cli.dead cli.demo cli.pause cli.ps cli.push cli.result cli.server cli.stats cli.work",
     "cli",
     "__main__",
 )
@@ -66,7 +66,7 @@ LAYERS = (
 PUBLIC_OPTIONS = {"queue.Queue.task", "cli.work.work"}
 """The functions with more than 6 parameters: each of theirs is an option that people give by its name."""
 
-SPEAK_TO_THE_SERVER = {"store", "holdings", "script", "keys", "keeper", "server", "testing.door", "testing.throwaway"}
+SPEAK_TO_THE_SERVER = {"store", "holdings", "sight", "script", "keys", "keeper", "server", "testing.door", "testing.throwaway"}
 """keeper, server and testing.throwaway speak to the server that they start, before any client is there; testing.door has what only tests send."""
 
 READ_THE_ENVIRONMENT = {"settings", "demo.stage"}

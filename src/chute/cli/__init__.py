@@ -12,6 +12,7 @@ from chute.cli.common import ended
 from chute.cli.dead import clear, dead
 from chute.cli.demo import demo
 from chute.cli.pause import pause, resume
+from chute.cli.ps import ps
 from chute.cli.push import push
 from chute.cli.result import result
 from chute.cli.server import server
@@ -26,7 +27,7 @@ def cli() -> None:
     """A job queue for Python that speaks plain Redis."""
 
 
-for command in (work, push, result, stats, dead, clear, pause, resume, server, demo):
+for command in (work, push, result, stats, ps, dead, clear, pause, resume, server, demo):
     cli.add_command(command)
 
 
