@@ -28,7 +28,8 @@ LAYERS = (
     "store line",  # the one door to the server
     "holdings sight",
     "waiting admin resource roster steps",
-    "result",
+    "finding",
+    "result explain",
     "call",
     "task",
     "queue",  # what people call
@@ -57,7 +58,7 @@ LAYERS = (
     "demo.run",
     "cli.common cli.load cli.logs cli.table",
     "cli.child cli.changes cli.report",
-    "cli.dead cli.demo cli.pause cli.ps cli.push cli.result cli.server cli.stats cli.work",
+    "cli.dead cli.demo cli.explain cli.pause cli.ps cli.push cli.result cli.server cli.stats cli.work",
     "cli",
     "__main__",
 )

@@ -113,7 +113,7 @@ def find(endpoint: Endpoint, name: str, entry: str) -> Letter | None:
         raise ValueError(f"not an entry: {entry}. An entry looks like dead/1700000000000-0; see: chute dead list {name}")
     for id_, fields in endpoint.run(Store(name).letters(stream, place, 1)):
         if id_.decode() == place:
-            return _letter(stream, id_, fields)
+            return letter_of(stream, id_, fields)
     return None
 
 
@@ -144,11 +144,12 @@ def purge(endpoint: Endpoint, name: str, dead: list[Letter]) -> int:
 def _pile(endpoint: Endpoint, queue: Store, stream: str) -> Iterator[Letter]:
     before = "+"
     while page := endpoint.run(queue.letters(stream, before, PAGE)):
-        yield from (_letter(stream, id_, fields) for id_, fields in page)
+        yield from (letter_of(stream, id_, fields) for id_, fields in page)
         before = f"({page[-1][0].decode()}"
 
 
-def _letter(stream: str, id_: bytes, fields: dict[bytes, bytes]) -> Letter:
+def letter_of(stream: str, id_: bytes, fields: dict[bytes, bytes]) -> Letter:
+    """A dead letter as it stands in its stream."""
     text = {name.decode(): value.decode(errors="replace") for name, value in fields.items() if name != b"body"}
     return Letter(stream, id_.decode(), text, fields.get(b"body", b""))
 

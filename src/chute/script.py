@@ -56,6 +56,7 @@ def _load(name: str) -> Script:
 
 ADOPT = _load("adopt")
 BEAT = _load("beat")
+BROWSE = _load("browse")
 CLAIM = _load("claim")
 CLOSE = _load("close")
 ENQUEUE = _load("enqueue")
@@ -68,6 +69,6 @@ REGISTER = _load("register")
 REQUEUE = _load("requeue")
 RESUME = _load("resume")
 
-SCRIPTS = (ADOPT, BEAT, CLAIM, CLOSE, ENQUEUE, FINISH, INFORM, PAUSE, PROMOTE, RECLAIM, REGISTER, REQUEUE, RESUME)
+SCRIPTS = (ADOPT, BEAT, BROWSE, CLAIM, CLOSE, ENQUEUE, FINISH, INFORM, PAUSE, PROMOTE, RECLAIM, REGISTER, REQUEUE, RESUME)
 LOAD: tuple[Command, ...] = tuple(("SCRIPT", "LOAD", script.source) for script in SCRIPTS)
 """The commands that make every script known to a server."""

@@ -6,7 +6,7 @@
 from collections.abc import Sequence
 from typing import Any, Literal
 
-from chute import keys
+from chute import keys, script
 from chute.connection import Operation, accepted
 from chute.keys import keys_of
 from chute.script import Command
@@ -47,10 +47,16 @@ class Sight:
 
         return Operation((("HSCAN", self._on.leases(worker), cursor, "COUNT", count),), read)
 
-    def ready(self, where: Ready, passed: int, count: int) -> Operation[list[bytes]]:
-        """Up to `count` bodies behind the `passed` ones that are handed out before them, the next one first."""
-        key = self._on.first if where == "first" else self._on.queue
-        return Operation((("LRANGE", key, -passed - count, -passed - 1),), lambda replies: accepted(replies[0])[::-1])
+    def ready(self, where: Ready, passed: int, count: int, tag: int | None) -> Operation[tuple[int, int, list[bytes]]]:
+        """Up to `count` bodies behind the `passed` ones that are handed out before them, the next one first; before them, the tag to give with
+        the next piece (None with the first) and how many really stand before these: what was claimed meanwhile has moved them on."""
+        call = script.BROWSE.on(list=self._on.first if where == "first" else self._on.queue, tags=self._on.tags)
+
+        def read(replies: list[Any]) -> tuple[int, int, list[bytes]]:
+            now, before, bodies = accepted(replies[0])
+            return now, before, bodies[::-1]
+
+        return Operation((call(passed=passed, count=count, tag="" if tag is None else tag),), read)
 
     def due(self, passed: int, count: int) -> Operation[list[tuple[bytes, float]]]:
         """Up to `count` scheduled (body, when in s), the soonest first, behind the `passed` ones."""

@@ -11,6 +11,7 @@ import click
 from chute.cli.common import ended
 from chute.cli.dead import clear, dead
 from chute.cli.demo import demo
+from chute.cli.explain import explain
 from chute.cli.pause import pause, resume
 from chute.cli.ps import ps
 from chute.cli.push import push
@@ -27,7 +28,7 @@ def cli() -> None:
     """A job queue for Python that speaks plain Redis."""
 
 
-for command in (work, push, result, stats, ps, dead, clear, pause, resume, server, demo):
+for command in (work, push, result, explain, stats, ps, dead, clear, pause, resume, server, demo):
     cli.add_command(command)
 
 
