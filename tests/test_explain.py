@@ -65,7 +65,7 @@ def test_one_that_failed_with_its_letter(server: Server, endpoint: Endpoint, sta
 
 
 def test_one_that_runs(server: Server, endpoint: Endpoint) -> None:
-    worked(server, count=2, running=[["other", "nap", 1_700_000_001], ["it", "answer", 1_700_000_002]])
+    worked(server, count=2, running=[["it", "nap", 1_700_000_001, 5001], ["it", "answer", 1_700_000_002, 1001]])
     held(server)
     answer = ask(endpoint)
     assert (answer.state, answer.queue, answer.worker, answer.task, answer.attempt) == ("running", "jobs", W, "answer", 1)
@@ -76,9 +76,9 @@ def test_one_that_runs(server: Server, endpoint: Endpoint) -> None:
     ("beat", "words", "why"),
     [
         ("7", {"count": 0, "running": []}, "had not started at 2023-11-14T22:14:20Z"),
-        ("7", {"count": 300, "running": [["other", "nap", 1]]}, "whether this is one of them is not known"),
+        ("7", {"count": 300, "running": [["other", "nap", 1, 1002]]}, "whether this is one of them is not known"),
         ("7", {}, "worker abcdef01 has it and does not say whether it has started"),
-        ("dead", {"count": 1, "running": [["it", "answer", 1]]}, "was closed; another worker takes over"),
+        ("dead", {"count": 1, "running": [["it", "answer", 1, 1001]]}, "was closed; another worker takes over"),
     ],
 )
 def test_one_that_is_held(server: Server, endpoint: Endpoint, beat: str, words: dict[str, Any], why: str) -> None:

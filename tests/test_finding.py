@@ -82,7 +82,7 @@ def test_among_what_workers_hold(server: Server, endpoint: Endpoint) -> None:
     client.hset("workers:{queue:jobs}", mapping={"a": 7, "b": "dead", "@paused": 1})
     for worker in "ab":
         client.hset(f"leases:{{queue:jobs}}:{worker}", mapping={str(1001 + n): body(f"{worker}{n}", pad="x" * 100) for n in range(500)})
-    assert Search(endpoint, "a499").held("jobs") == Held("jobs", Search(endpoint, "a499").held("jobs").job, "a", closed=False)  # type: ignore[union-attr]
+    assert Search(endpoint, "a499").held("jobs") == Held("jobs", Search(endpoint, "a499").held("jobs").job, "a", 1500, closed=False)  # type: ignore[union-attr]
     found = Search(endpoint, "b0").held("jobs")
     assert found is not None
     assert (found.worker, found.closed) == ("b", True)

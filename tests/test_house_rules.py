@@ -29,7 +29,7 @@ LAYERS = (
     "holdings sight",
     "waiting admin resource roster steps",
     "finding",
-    "result explain",
+    "result explain snapshot",
     "call",
     "task",
     "queue",  # what people call
@@ -56,9 +56,10 @@ LAYERS = (
     "demo demo.index demo.passages demo.report demo.stage",
     "demo.app",
     "demo.run",
-    "cli.common cli.load cli.logs cli.table",
-    "cli.child cli.changes cli.report",
-    "cli.dead cli.demo cli.explain cli.pause cli.ps cli.push cli.result cli.server cli.stats cli.work",
+    "cli.common cli.load cli.logs cli.table cli.keyboard",
+    "cli.child cli.changes cli.report cli.steering",
+    "cli.panels",
+    "cli.dead cli.demo cli.explain cli.pause cli.ps cli.push cli.result cli.server cli.stats cli.top cli.work",
     "cli",
     "__main__",
 )

@@ -43,7 +43,7 @@ def test_one_that_says_what_it_runs(server: Server, endpoint: Endpoint) -> None:
         "started": now - 100,
         "slots": 10,
         "count": 2,
-        "running": [["a", "nap", now - 9], ["", "nap", now]],
+        "running": [["a", "nap", now - 9, 1001], ["", "nap", now, 1003]],
     }
     says(server, "w", words, held=3)
     (member,) = roster.members(endpoint, "jobs")
@@ -62,12 +62,16 @@ def test_one_that_says_what_it_runs(server: Server, endpoint: Endpoint) -> None:
 
 
 def test_what_ended_since_is_not_running(server: Server, endpoint: Endpoint) -> None:
-    says(server, "w", {"count": 2, "running": [["a", "nap", 1], ["b", "nap", 1]]}, held=0)
-    (member,) = roster.members(endpoint, "jobs")
-    assert (member.running, member.held, member.jobs) == (0, 0, [])
+    named = [["a", "nap", 1, 1001], ["b", "nap", 1, 999], ["c", "nap", 1, 1002]]
+    says(server, "w", {"count": 120, "running": named}, held=2)
+    says(server, "v", {"count": 3, "running": named}, held=0)
+    by_name = {member.worker: member for member in roster.members(endpoint, "jobs")}
+    assert [job.job_id for job in by_name["w"].jobs] == ["a", "c"]
+    assert (by_name["w"].running, by_name["w"].held) == (2, 2), "never more than it holds"
+    assert (by_name["v"].running, by_name["v"].held, by_name["v"].jobs) == (0, 0, [])
 
 
-@pytest.mark.parametrize("words", [None, "not json", "[]", '{"running": 5}', '{"pid": "x"}'])
+@pytest.mark.parametrize("words", [None, "not json", "[]", '{"running": 5}', '{"running": [["a", "t", 1]]}', '{"pid": "x"}'])
 def test_of_one_that_says_nothing_there_are_its_leases(server: Server, endpoint: Endpoint, words: object) -> None:
     says(server, "w", words, held=2)
     (member,) = roster.members(endpoint, "jobs")

@@ -45,6 +45,7 @@ def test_all_that_a_worker_holds_is_seen(each_server: Server, endpoint: Endpoint
             break
     assert seen == held
     assert endpoint.run(JOBS.words(["w", "v"])) == [(None, 700), (None, 0)]
+    assert endpoint.run(JOBS.still_held("w", [1001, 999, 1700])) == [True, False, True]
     registry, now = endpoint.run(JOBS.registry())
     assert registry == {b"w": b"7", b"@paused": b"5"}
     assert now == pytest.approx(client.time()[0], abs=5)

@@ -115,8 +115,8 @@ def _held(endpoint: Endpoint, answer: Answer, found: Held) -> Answer:
         return replace(answer, why=f"{who} had it, made no progress and was closed; another worker takes over what it held")
     if words is None:
         return replace(answer, why=f"{who} has it and does not say whether it has started")
-    for name, task, since in words.running:
-        if name == answer.job_id:
+    for _, task, since, lease in words.running:
+        if lease == found.lease:
             return replace(answer, state="running", task=task, since=_time(since), why=f"it has been running on {who} since {_time(since)}")
     if words.count > len(words.running):
         return replace(answer, why=f"{who} has it, and runs more jobs than it names: whether this is one of them is not known")

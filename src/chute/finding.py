@@ -41,6 +41,7 @@ class Held:
     queue: str
     job: Job
     worker: str
+    lease: int
     closed: bool
 
 
@@ -94,8 +95,9 @@ class Search:
                 cursor, pairs = self._endpoint.run(sight.held(worker, cursor, FIRST_PAGE))
                 more = cursor != 0
                 self.looked += len(pairs)
-                for job in filter(None, (self._read(body) for _, body in pairs)):
-                    return Held(queue, job, worker, registry[worker.encode()] == b"dead")
+                for lease, body in pairs:
+                    if job := self._read(body):
+                        return Held(queue, job, worker, int(lease) if lease.isdigit() else 0, registry[worker.encode()] == b"dead")
         return None
 
     def ready(self, queue: str) -> Queued | None:

@@ -5,7 +5,7 @@ nothing (one of another version) there are its leases.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import msgspec
 
@@ -26,7 +26,8 @@ class Words(msgspec.Struct, frozen=True):
     started: float = 0.0
     slots: int = 0
     count: int = 0
-    running: list[tuple[str, str, float]] = []
+    running: list[tuple[str, str, float, int]] = []
+    """(job id, task, since, lease) of each."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,8 +41,8 @@ class Running:
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """One worker on one queue. `age`, in seconds, `running`, `slots`, `host` and `pid` are as it said last, None where it said nothing; `held` is
-    how many jobs it holds now, started or not."""
+    """One worker on one queue. `age`, in seconds, `running`, `slots`, `host` and `pid` are as it said last, less what has ended since; None where it
+    said nothing. `held` is how many jobs it holds now, started or not."""
 
     queue: str
     worker: str
@@ -77,16 +78,29 @@ def members(endpoint: Endpoint, name: str) -> list[Member]:
     registry, now = endpoint.run(sight.registry())
     workers = worker_ids(registry)
     told = endpoint.run(sight.words(workers)) if workers else []
-    found = [_member(endpoint, sight, worker, words_of(text), held, now) for worker, (text, held) in zip(workers, told, strict=True)]
+    found: list[Member] = []
+    for worker, (text, held) in zip(workers, told, strict=True):
+        silent = Member(name, worker, None, None, None, None, None, held, [])
+        if words := words_of(text):
+            found.append(_speaking(silent, words, _running(endpoint, sight, worker, words), now))
+        else:
+            found.append(replace(silent, jobs=list(_by_leases(endpoint, sight, worker)) if held else []))
     return sorted(found, key=lambda each: -(each.age or 0))
 
 
-def _member(endpoint: Endpoint, sight: Sight, worker: str, words: Words | None, held: int, now: float) -> Member:
-    if words is None:
-        return Member(sight.name, worker, None, None, None, None, None, held, list(_by_leases(endpoint, sight, worker)) if held else [])
-    running = min(words.count, held)  # what ended since its last word is no longer held
-    jobs = [Running(job_id, task, _age(now, since)) for job_id, task, since in words.running] if held else []
-    return Member(sight.name, worker, words.host, words.pid, _age(now, words.started), words.slots, running, held, jobs)
+def _running(endpoint: Endpoint, sight: Sight, worker: str, words: Words) -> list[tuple[str, str, float, int]]:
+    """Of the jobs that a worker named, those that it still has."""
+    if not words.running:
+        return []
+    there = endpoint.run(sight.still_held(worker, [lease for *_, lease in words.running]))
+    return [job for job, held in zip(words.running, there, strict=True) if held]
+
+
+def _speaking(silent: Member, words: Words, running: list[tuple[str, str, float, int]], now: float) -> Member:
+    jobs = [Running(job_id, task, _age(now, since)) for job_id, task, since, _ in running]
+    count = min(silent.held, words.count - len(words.running) + len(jobs))
+    age = _age(now, words.started)
+    return replace(silent, host=words.host, pid=words.pid, age=age, slots=words.slots, running=count, jobs=jobs)
 
 
 def _by_leases(endpoint: Endpoint, sight: Sight, worker: str) -> Iterator[Running]:

@@ -47,6 +47,11 @@ class Sight:
 
         return Operation((("HSCAN", self._on.leases(worker), cursor, "COUNT", count),), read)
 
+    def still_held(self, worker: str, leases: Sequence[int]) -> Operation[list[bool]]:
+        """Of each of these leases, whether the worker has it."""
+        commands = tuple(("HEXISTS", self._on.leases(worker), lease) for lease in leases)
+        return Operation(commands, lambda replies: [bool(accepted(reply)) for reply in replies])
+
     def ready(self, where: Ready, passed: int, count: int, tag: int | None) -> Operation[tuple[int, int, list[bytes]]]:
         """Up to `count` bodies behind the `passed` ones that are handed out before them, the next one first; before them, the tag to give with
         the next piece (None with the first) and how many really stand before these: what was claimed meanwhile has moved them on."""
@@ -72,6 +77,11 @@ class Sight:
         """How many jobs were finished in each of these minutes since 1970."""
         commands = tuple(("HMGET", self._on.counts(each), "completed", "failed") for each in minutes)
         return Operation(commands, lambda replies: [sum(int(count or 0) for count in accepted(reply)) for reply in replies])
+
+
+def clock() -> Operation[float]:
+    """The server's clock, in seconds since 1970."""
+    return Operation((TIME,), lambda replies: seconds_of(accepted(replies[0])))
 
 
 def lists(cursor: int, count: int) -> Operation[tuple[int, list[str]]]:

@@ -23,6 +23,11 @@ def test_where_there_is_no_room_it_is_told_in_words(capsys: pytest.CaptureFixtur
     assert capsys.readouterr().out.splitlines() == ["a", "  second word, n 1", "a-longer-name", "  second w, n 1,000"]
 
 
+def test_what_would_steer_the_terminal_is_a_dot(capsys: pytest.CaptureFixture[str]) -> None:
+    show_table(("name", "n"), [("\x1b[31mred\nline\u202e é", "1")])
+    assert capsys.readouterr().out.splitlines()[1] == "·[31mred·line· é  1"
+
+
 @pytest.mark.parametrize(
     ("seconds", "text"),
     [

@@ -46,9 +46,11 @@ def test_who_it_is_and_what_it_runs_with_the_oldest_first(each_server: Server) -
             ids = [(await task.aenqueue(30)).id for _ in range(120)]
             await until(lambda: said(each_server)[0]["count"] == 120)
             (busy,) = said(each_server)
-            assert [job_id for job_id, _, _ in busy["running"]] == ids[:100]
-            assert {name for _, name, _ in busy["running"]} == {"nap"}
-            assert all(began - 1 < since <= busy["at"] for _, _, since in busy["running"])
+            assert [job_id for job_id, *_ in busy["running"]] == ids[:100]
+            assert {name for _, name, *_ in busy["running"]} == {"nap"}
+            assert all(began - 1 < since <= busy["at"] for _, _, since, _ in busy["running"])
+            leases = client.hkeys(KEYS.leases(engine.lanes[0].holdings.worker))
+            assert {lease for *_, lease in busy["running"]} <= set(map(int, leases))
             engine.break_off()
         client.delete(KEYS.queue)
 

@@ -18,6 +18,7 @@ from chute.cli.push import push
 from chute.cli.result import result
 from chute.cli.server import server
 from chute.cli.stats import stats
+from chute.cli.top import top
 from chute.cli.work import work
 from chute.release import VERSION
 
@@ -28,7 +29,7 @@ def cli() -> None:
     """A job queue for Python that speaks plain Redis."""
 
 
-for command in (work, push, result, explain, stats, ps, dead, clear, pause, resume, server, demo):
+for command in (work, push, result, explain, stats, ps, top, dead, clear, pause, resume, server, demo):
     cli.add_command(command)
 
 

@@ -6,6 +6,7 @@ import click
 
 from chute import connection
 from chute.cli.common import NOT_THERE, fail, show_json, url_option
+from chute.cli.table import printable
 from chute.explain import Answer
 from chute.explain import explain as look
 from chute.keys import check_queue_name
@@ -35,4 +36,4 @@ def explain(job_id: str, queue: str | None, as_json: bool) -> None:
 
 def _text(answer: Answer) -> str:
     named = f" ({answer.task})" if answer.task else ""
-    return f"{answer.job_id}{named} is {answer.state}: {answer.why}"
+    return printable(f"{answer.job_id}{named} is {answer.state}: {answer.why}")

@@ -23,7 +23,7 @@ SHORT = 8
 def ps(queues: tuple[str, ...], as_json: bool) -> None:
     """Show the workers of QUEUES (default: all) and what they run.
 
-    running: jobs that had started when the worker said so last, at most one beat (5 s) ago; held: jobs that it has now, started or not. A job
+    running: jobs that had started when the worker said so last, at most one beat (5 s) ago, and go on; held: all that it has now. A job
     without an age is held by a worker that does not say what it runs.
     """
     endpoint = connection.endpoint()

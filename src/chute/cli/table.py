@@ -13,6 +13,7 @@ Row = Sequence[str]
 def show_table(columns: Row, rows: Sequence[Row], left: int = 1) -> None:
     """A line a row under a head; the first `left` columns are words, the others figures. Where the terminal is narrower, each row in words that
     are wrapped."""
+    rows = [tuple(map(printable, row)) for row in rows]
     cells = [columns, *rows]
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
     room = shutil.get_terminal_size((10_000, 0)).columns  # where there is no terminal, there is room
@@ -34,6 +35,11 @@ def duration(seconds: float | None) -> str:
         if seconds < limit:
             return f"{seconds / size:,.1f} {unit}"
     return f"{seconds / 86_400:,.1f} d"
+
+
+def printable(text: str) -> str:
+    """Text that came from elsewhere, with a dot in place of what would steer the terminal or break the line."""
+    return text if text.isprintable() else "".join(each if each.isprintable() else "·" for each in text)
 
 
 def _in_words(name: str, columns: Row, figures: Row, room: int) -> None:

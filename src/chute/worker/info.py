@@ -1,6 +1,7 @@
 """What a worker says of itself on one queue, with each beat: who it is and what it runs, for `chute ps`, `explain` and `top`. Sends nothing.
 
-People read it, nothing is decided by it: what a worker holds is told by its leases alone.
+People read it, nothing is decided by it: what a worker holds is told by its leases alone. Each job is named with its lease, so that whoever reads it
+later can see what has ended since.
 """
 
 import os
@@ -33,6 +34,6 @@ class Info:
         running = sorted(
             (held for held in self._engine.slots.running if held.holdings is lane.holdings), key=lambda held: (held.since, held.lease)
         )
-        jobs: list[Any] = [(held.job_id, held.task, round(held.since + ahead, 3)) for held in running[:MOST]]
+        jobs: list[Any] = [(held.job_id, held.task, round(held.since + ahead, 3), held.lease) for held in running[:MOST]]
         times = {"at": round(clock.now() + ahead, 3), "started": round(self._began + ahead, 3)}
         return msgspec.json.encode({**self._who, **times, "count": len(running), "running": jobs})
