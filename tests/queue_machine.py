@@ -162,7 +162,7 @@ class QueueMachine(RuleBasedStateMachine):
         worker = self.pick(data, [worker for worker, alive in self.model.workers.items() if not alive])
         leases = self.model.leases.get(worker, {})
         pairs = [str(word) for lease in sorted(leases, reverse=True)[:chunk] for word in (lease, leases[lease])]
-        call = self.scripts["reclaim"].on(queue=KEYS.queue, leases=KEYS.leases(worker), workers=KEYS.workers)
+        call = self.scripts["reclaim"].on(queue=KEYS.queue, leases=KEYS.leases(worker), workers=KEYS.workers, info=KEYS.info(worker))
         assert self.run(call(*pairs, worker=worker)) == self.model.reclaim(worker, chunk)
 
     @precondition(lambda self: self.model.dead or self.model.refused)

@@ -116,3 +116,4 @@ def test_a_queue_at_a_glance(server: Server, endpoint: Endpoint) -> None:
     assert found.oldest_age is not None
     assert 29 <= found.oldest_age < 60
     assert 0 < found.rate <= 2.1
+    assert found.paused is True

@@ -29,9 +29,10 @@ LAYERS = (
     "trace",
     "connection",
     "store line",  # the one door to the server
-    "holdings",
-    "waiting admin metrics resource steps",
-    "result",
+    "holdings sight",
+    "waiting admin metrics resource roster steps",
+    "finding",
+    "result explain snapshot",
     "call",
     "task",
     "queue",  # what people call
@@ -46,7 +47,7 @@ LAYERS = (
     "worker.engine",
     "worker.reclaim",
     "worker.leave worker.care",
-    "worker.search worker.measure",
+    "worker.search worker.measure worker.info",
     "worker.tend",
     "worker",
     "worker.settle worker.watch",
@@ -60,10 +61,11 @@ LAYERS = (
     "demo demo.index demo.passages demo.report demo.stage",
     "demo.app",
     "demo.run",
-    "cli.common cli.load cli.records",
+    "cli.common cli.load cli.records cli.table cli.keyboard",
     "cli.logs",
-    "cli.child cli.changes cli.report cli.expose",
-    "cli.dead cli.demo cli.metrics cli.push cli.result cli.server cli.stats cli.work",
+    "cli.child cli.changes cli.report cli.expose cli.steering",
+    "cli.panels",
+    "cli.dead cli.demo cli.explain cli.metrics cli.pause cli.ps cli.push cli.result cli.server cli.stats cli.top cli.work",
     "cli",
     "__main__",
 )
@@ -72,7 +74,7 @@ LAYERS = (
 PUBLIC_OPTIONS = {"queue.Queue.task", "cli.work.work"}
 """The functions with more than 6 parameters: each of theirs is an option that people give by its name."""
 
-SPEAK_TO_THE_SERVER = {"store", "holdings", "script", "keys", "keeper", "server", "testing.door", "testing.throwaway"}
+SPEAK_TO_THE_SERVER = {"store", "holdings", "sight", "script", "keys", "keeper", "server", "testing.door", "testing.throwaway"}
 """keeper, server and testing.throwaway speak to the server that they start, before any client is there; testing.door has what only tests send."""
 
 READ_THE_ENVIRONMENT = {"settings", "demo.stage"}
@@ -230,7 +232,7 @@ COMMAND = re.compile(
     r"INFO|L(INDEX|LEN|MOVE|POS|RANGE|REM|SET|TRIM)|[LR]PUSH|MSET|MULTI|PING|PUBLISH|S(ADD|CARD|ISMEMBER|MEMBERS|REM)$|SCAN|SCRIPT|SET$|SETEX|SETNX|"
     r"SHUTDOWN|SUBSCRIBE|TIME$|TTL|UNLINK|WAIT|X[A-Z]+|Z[A-Z]+)[A-Z]*( |$)"
 )
-KEY = re.compile(r"(queue|result|first|leases|workers|tags|scheduled|dead|refused|unique|cancelled|cron|once|counts):(\S|$)")
+KEY = re.compile(r"(queue|result|first|leases|info|workers|tags|scheduled|dead|refused|unique|cancelled|cron|once|counts):(\S|$)")
 METHODS = {
     "blmove", "blpop", "brpop", "eval", "evalsha", "execute_command", "expire", "hdel", "hget", "hgetall", "hset", "llen", "lmove", "lpop", "lpush",
     "lrange", "pipeline", "publish", "rpop", "rpush", "sadd", "script_load", "setex", "xadd", "xdel", "xrange", "xtrim", "zadd", "zcard", "zrange",

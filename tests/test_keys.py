@@ -70,7 +70,7 @@ def test_what_is_no_text_is_neither(other: object) -> None:
 
 def every_key(keys: Keys, word: str, minute: int) -> dict[str, str]:
     named = {name: key for name, key in vars(keys).items() if not name.startswith("_")}
-    return named | {"leases": keys.leases(word), "unique": keys.unique(word), "counts": keys.counts(minute)}
+    return named | {"leases": keys.leases(word), "info": keys.info(word), "unique": keys.unique(word), "counts": keys.counts(minute)}
 
 
 @given(NAMES, st.text(max_size=40), st.integers(0, 10**9))
@@ -98,6 +98,7 @@ def test_the_keys_by_name() -> None:
         "dead": "dead:{queue:jobs}",
         "refused": "refused:{queue:jobs}",
         "leases": "leases:{queue:jobs}:w",
+        "info": "info:{queue:jobs}:w",
         "unique": "unique:{queue:jobs}:w",
         "counts": "counts:{queue:jobs}:7",
     }

@@ -35,6 +35,10 @@ def test_a_head_says_that_more_keys_follow() -> None:
     assert [known.name for known in SCRIPTS if known.more] == ["finish", "observe"]
 
 
+def test_a_head_may_name_nothing() -> None:
+    assert Script("made", "-- KEYS: one\n-- ARGV:\nreturn 1").args == ()
+
+
 def test_the_heads_of_ours() -> None:
     assert CLAIM.keys == ("first", "queue", "leases", "workers", "tags")
     assert CLAIM.args == ("worker", "call", "want", "bytes", "deadline")
@@ -83,9 +87,9 @@ def test_a_missing_argument_is_refused() -> None:
 
 def test_what_follows_the_named_arguments() -> None:
     assert BEAT.on(workers="w")("a", b"b") == ("EVALSHA", BEAT.sha, 1, "w", "a", b"b")
-    reclaim = RECLAIM.on(queue="q", leases="l", workers="w")
-    assert reclaim("1001", b"body", worker="me") == ("EVALSHA", RECLAIM.sha, 3, "q", "l", "w", "me", "1001", b"body")
-    assert reclaim(worker="me") == ("EVALSHA", RECLAIM.sha, 3, "q", "l", "w", "me")
+    reclaim = RECLAIM.on(queue="q", leases="l", workers="w", info="i")
+    assert reclaim("1001", b"body", worker="me") == ("EVALSHA", RECLAIM.sha, 4, "q", "l", "w", "i", "me", "1001", b"body")
+    assert reclaim(worker="me") == ("EVALSHA", RECLAIM.sha, 4, "q", "l", "w", "i", "me")
 
 
 def test_one_more_key_for_each_record() -> None:

@@ -21,7 +21,7 @@ STEPS = settings(stateful_step_count=50, suppress_health_check=list(HealthCheck)
 WRONG_EDITS = {
     "claim takes one too many out of the list": ("claim", "'LTRIM', KEYS[s], 0, -taken - 1)", "'LTRIM', KEYS[s], 0, -taken - 2)"),
     "claim holds only the first step": ("claim", "if #held > 0 then", "if #held > 0 and taken == 0 then"),
-    "claim does not pass the wake on": ("claim", "redis.call('LMOVE', KEYS[1], KEYS[2], 'LEFT', 'RIGHT')", ""),
+    "claim does not pass the wake on": ("claim", "  redis.call('LMOVE', KEYS[1], KEYS[2], 'LEFT', 'RIGHT')\n", ""),
     "finish drops the lease without storing": ("finish", "ok = store(key, r[3], r, 4)", "ok = true"),
     "finish leaves fields of an earlier run": ("finish", "    call('DEL', key)\n", ""),
     "finish forgets to drop the lease": ("finish", "call('HDEL', leases, unpack(gone))", "call('HDEL', leases, gone[1])"),

@@ -24,7 +24,7 @@ PAGE = 500
 @dataclass(frozen=True, slots=True)
 class Stats:
     """One queue at one moment. `depth` = LLEN, `running` = leases, `dead` = dead + refused, `rate` = jobs finished per second over the last
-    minute, `oldest_age` = seconds that the next job has waited (None: unknown, or nothing waits)."""
+    minute, `oldest_age` = seconds that the next job has waited (None: unknown, or nothing waits), `paused`: workers get nothing of it."""
 
     queue: str
     depth: int
@@ -34,6 +34,7 @@ class Stats:
     workers: int
     rate: float
     oldest_age: float | None
+    paused: bool
 
 
 def stats(endpoint: Endpoint, name: str) -> Stats:
@@ -44,7 +45,8 @@ def stats(endpoint: Endpoint, name: str) -> Stats:
     now = store.seconds_of(clock)
     running, (this_minute, last_minute) = endpoint.run(queue.activity(workers, int(now // 60)))
     rate = (this_minute + last_minute * (60 - now % 60) / 60) / 60
-    return Stats(name, depth, running, scheduled, dead + refused, len(workers), round(rate, 3), _age(oldest, now))
+    age, paused = _age(oldest, now), store.is_paused(fields)
+    return Stats(name, depth, running, scheduled, dead + refused, len(workers), round(rate, 3), age, paused)
 
 
 def _age(body: bytes | None, now: float) -> float | None:
@@ -112,7 +114,7 @@ def find(endpoint: Endpoint, name: str, entry: str) -> Letter | None:
         raise ValueError(f"not an entry: {entry}. An entry looks like dead/1700000000000-0; see: chute dead list {name}")
     for id_, fields in endpoint.run(Store(name).letters(stream, place, 1)):
         if id_.decode() == place:
-            return _letter(stream, id_, fields)
+            return letter_of(stream, id_, fields)
     return None
 
 
@@ -143,11 +145,12 @@ def purge(endpoint: Endpoint, name: str, dead: list[Letter]) -> int:
 def _pile(endpoint: Endpoint, queue: Store, stream: str) -> Iterator[Letter]:
     before = "+"
     while page := endpoint.run(queue.letters(stream, before, PAGE)):
-        yield from (_letter(stream, id_, fields) for id_, fields in page)
+        yield from (letter_of(stream, id_, fields) for id_, fields in page)
         before = f"({page[-1][0].decode()}"
 
 
-def _letter(stream: str, id_: bytes, fields: dict[bytes, bytes]) -> Letter:
+def letter_of(stream: str, id_: bytes, fields: dict[bytes, bytes]) -> Letter:
+    """A dead letter as it stands in its stream."""
     text = {name.decode(): value.decode(errors="replace") for name, value in fields.items() if name != b"body"}
     return Letter(stream, id_.decode(), text, fields.get(b"body", b""))
 

@@ -38,7 +38,8 @@ class Holdings:
         self.beat: Command = beat_of(name, [worker])
         self._close = script.CLOSE.on(workers=on.workers)
         self.close: Command = self._close(worker=worker, seen="")
-        self._reclaim = script.RECLAIM.on(queue=on.queue, leases=self.leases, workers=on.workers)
+        self._reclaim = script.RECLAIM.on(queue=on.queue, leases=self.leases, workers=on.workers, info=on.info(worker))
+        self._inform = script.INFORM.on(workers=on.workers, info=on.info(worker))
         self.length: Command = length_of(name)
         self.wait: Command = ("BLMOVE", on.queue, on.first, "RIGHT", "LEFT", BLOCK)
         self.held: Command = ("HKEYS", self.leases)
@@ -56,6 +57,10 @@ class Holdings:
     def peek(self, leases: Iterable[bytes]) -> Command:
         """The bodies that are held under leases, nil where there is none."""
         return ("HMGET", self.leases, *leases)
+
+    def inform(self, text: bytes, ttl: int) -> Command:
+        """Writes down what this worker says of itself, for so many seconds; nothing once it is closed."""
+        return self._inform(worker=self.worker, text=text, ttl=ttl)
 
     def closing(self, seen: bytes) -> Command:
         """Closes this worker on behalf of a judge who saw its beat stand at `seen`; nothing happens when it has moved."""

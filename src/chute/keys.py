@@ -15,9 +15,14 @@ _JOB_ID = re.compile(r"[\x21-\x7a\x7c\x7e]{1,256}")
 
 def check_queue_name(name: str) -> str:
     """Returns the name, or raises ValueError when it cannot be a queue's."""
-    if not isinstance(name, str) or not _QUEUE_NAME.fullmatch(name):
+    if not isinstance(name, str) or not is_queue_name(name):
         raise ValueError(f"not a queue name: {name!r}. A name is 1 to 64 of the characters A-Z a-z 0-9 . _ -")
     return name
+
+
+def is_queue_name(name: str) -> bool:
+    """Whether the text may name a queue."""
+    return _QUEUE_NAME.fullmatch(name) is not None
 
 
 def is_job_id(job_id: str) -> bool:
@@ -55,6 +60,7 @@ class Keys:
         self.dead = f"dead:{tag}"
         self.refused = f"refused:{tag}"
         self._leases = f"leases:{tag}:"
+        self._info = f"info:{tag}:"
         self._unique = f"unique:{tag}:"
         self._counts = f"counts:{tag}:"
         self._once = f"once:{tag}:"
@@ -62,6 +68,10 @@ class Keys:
     def leases(self, worker: str) -> str:
         """The hash of what one worker holds: lease to job bytes, the only record of who holds what."""
         return self._leases + worker
+
+    def info(self, worker: str) -> str:
+        """What one worker says of itself: JSON, for people."""
+        return self._info + worker
 
     def unique(self, key: str) -> str:
         """The string that holds the id of the job that owns a unique key."""

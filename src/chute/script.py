@@ -11,14 +11,14 @@ from importlib.resources import files
 Command = tuple[str | bytes | int, ...]
 """One command to the server, its name first."""
 
-_HEAD = re.compile(r"^-- (KEYS|ARGV): (.*)$", re.MULTILINE)
+_HEAD = re.compile(r"^-- (KEYS|ARGV):(.*)$", re.MULTILINE)
 
 
 class Script:
     """One script: its source, its address, and the names of what it takes."""
 
     def __init__(self, name: str, source: str) -> None:
-        head = {kind: [word.strip() for word in names.split(",")] for kind, names in _HEAD.findall(source)}
+        head = {kind: [word.strip() for word in names.split(",") if word.strip()] for kind, names in _HEAD.findall(source)}
         self.name = name
         self.source = source
         self.sha = hashlib.sha1(source.encode(), usedforsecurity=False).hexdigest()
@@ -56,16 +56,20 @@ def _load(name: str) -> Script:
 
 ADOPT = _load("adopt")
 BEAT = _load("beat")
+BROWSE = _load("browse")
 CLAIM = _load("claim")
 CLOSE = _load("close")
 ENQUEUE = _load("enqueue")
 FINISH = _load("finish")
+INFORM = _load("inform")
 OBSERVE = _load("observe")
+PAUSE = _load("pause")
 PROMOTE = _load("promote")
 RECLAIM = _load("reclaim")
 REGISTER = _load("register")
 REQUEUE = _load("requeue")
+RESUME = _load("resume")
 
-SCRIPTS = (ADOPT, BEAT, CLAIM, CLOSE, ENQUEUE, FINISH, OBSERVE, PROMOTE, RECLAIM, REGISTER, REQUEUE)
+SCRIPTS = (ADOPT, BEAT, BROWSE, CLAIM, CLOSE, ENQUEUE, FINISH, INFORM, OBSERVE, PAUSE, PROMOTE, RECLAIM, REGISTER, REQUEUE, RESUME)
 LOAD: tuple[Command, ...] = tuple(("SCRIPT", "LOAD", script.source) for script in SCRIPTS)
 """The commands that make every script known to a server."""

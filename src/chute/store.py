@@ -46,6 +46,11 @@ def worker_ids(fields: Iterable[bytes]) -> list[str]:
     return [field.decode() for field in fields if field.isascii() and not field.startswith(b"@")]
 
 
+def is_paused(fields: Iterable[bytes]) -> bool:
+    """Whether the registry of a queue says that it hands out nothing."""
+    return b"@paused" in fields
+
+
 def fetch_result(job_id: str) -> Command:
     """Reads a result hash; under tracking, also subscribes to its appearance."""
     return ("HGETALL", keys.result(job_id))
@@ -231,6 +236,16 @@ class Store:
         lengths: tuple[Command, ...] = (("LLEN", on.queue), ("LLEN", on.first))
         deletes: tuple[Command, ...] = (("DEL", on.queue), ("DEL", on.first))
         return Operation((*lengths, *deletes), lambda replies: sum(int(accepted(reply)) for reply in replies[:2]), _unknown)
+
+    def pause(self) -> Operation[bool]:
+        """From now on no worker gets a job of this queue; False when it was so before. To pause twice is to pause once, so a lost one is sent
+        again."""
+        return Operation((script.PAUSE.on(workers=self.keys.workers)(),), lambda replies: bool(accepted(replies[0])))
+
+    def resume(self) -> Operation[bool]:
+        """Workers get jobs of this queue again; False when it was not paused."""
+        call = script.RESUME.on(workers=self.keys.workers, first=self.keys.first, queue=self.keys.queue)
+        return Operation((call(),), lambda replies: bool(accepted(replies[0])))
 
     def _stream(self, stream: str) -> str:
         return {"dead": self.keys.dead, "refused": self.keys.refused}[stream]

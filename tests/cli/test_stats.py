@@ -9,7 +9,7 @@ import pytest
 from contract.helpers import chute, lines, push, result, working
 from servers import Server, until
 
-SHAPE = {"queue", "depth", "running", "scheduled", "dead", "workers", "rate", "oldest_age"}
+SHAPE = {"queue", "depth", "running", "scheduled", "dead", "workers", "rate", "oldest_age", "paused"}
 
 
 def test_a_queue_that_nobody_knows(server: Server) -> None:
@@ -78,6 +78,19 @@ def test_what_a_worker_does_shows(server: Server) -> None:
         assert set(now) == SHAPE
         assert (now["depth"], now["dead"], now["workers"]) == (0, 2, 1)
         assert 0.3 < float(str(now["rate"])) < 70
+
+
+def test_a_paused_queue_is_marked(server: Server) -> None:
+    client = server.client()
+    client.sadd("queues", "jobs", "other")
+    client.hset("workers:{queue:jobs}", "@paused", "1700000000000")
+    assert [(row["queue"], row["paused"]) for row in lines(chute("stats", "--json", url=server.url).stdout)] == [
+        ("jobs", True),
+        ("other", False),
+    ]
+    (_, jobs, other) = chute("stats", url=server.url).stdout.splitlines()
+    assert jobs.startswith("jobs (paused)  ")
+    assert "paused" not in other
 
 
 def test_a_narrow_terminal_cuts_nothing(server: Server) -> None:

@@ -33,7 +33,7 @@ State = dict[str, Any]
 KEYS = keys_of("jobs")
 QUEUE, FIRST, WORKERS, TAGS = KEYS.queue, KEYS.first, KEYS.workers, KEYS.tags
 SCHEDULED, DEAD, REFUSED = KEYS.scheduled, KEYS.dead, KEYS.refused
-LEASES = KEYS.leases("w")
+LEASES, INFO = KEYS.leases("w"), KEYS.info("w")
 
 
 def text(reply: Any) -> Any:

@@ -114,13 +114,29 @@ def test_the_fenced_get_nothing(table: Table, workers: State, ready: State) -> N
     assert table.state() == before
 
 
-@pytest.mark.parametrize("ready", [{}, {QUEUE: ["b", "a"]}, {FIRST: ["b", "a"]}])
+@pytest.mark.parametrize("ready", [{}, {QUEUE: ["b", "a"]}])
 @pytest.mark.parametrize("workers", [PAUSED, {WORKERS: {"@paused": "1"}}, {WORKERS: {"w": "dead", "@paused": "1"}}])
 def test_a_paused_queue_stays_as_it_is(table: Table, workers: State, ready: State) -> None:
     before = table.given(workers | ready)
     assert claim(table, 10) == "PAUSED"
     assert claim(table, 0) == "PAUSED"
     assert table.state() == before
+
+
+@pytest.mark.parametrize("queued", [[], ["d", "c"]])
+@pytest.mark.parametrize("want", [0, 10])
+def test_of_a_paused_queue_the_public_list_shows_what_a_wait_had_moved(table: Table, queued: list[str], want: int) -> None:
+    table.given(PAUSED | {FIRST: ["b", "a"]} | ({QUEUE: queued} if queued else {}))
+    assert claim(table, want) == "PAUSED"
+    assert table.state() == PAUSED | {QUEUE: [*queued, "b", "a"]}
+
+
+def test_of_a_paused_queue_no_more_than_a_thousand_move_at_once(table: Table) -> None:
+    table.given(PAUSED | {FIRST: [str(n) for n in range(1100)]})
+    assert claim(table, 1) == "PAUSED"
+    assert table.state() == PAUSED | {QUEUE: [str(n) for n in range(1000)], FIRST: [str(n) for n in range(1000, 1100)]}
+    assert claim(table, 1) == "PAUSED"
+    assert table.state() == PAUSED | {QUEUE: [str(n) for n in range(1100)]}
 
 
 def test_a_want_of_nothing_takes_nothing(table: Table) -> None:

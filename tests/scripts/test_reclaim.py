@@ -4,7 +4,7 @@ import pytest
 from redis import ResponseError
 
 from chute.script import RECLAIM
-from scripts.table import LEASES, QUEUE, WORKERS, Table
+from scripts.table import INFO, LEASES, QUEUE, WORKERS, Expiring, Table
 
 pytestmark = pytest.mark.leaves("workers", "leases")
 
@@ -13,7 +13,7 @@ YOUNGEST_FIRST = ("2001", "c", "1002", "b", "1001", "a")
 
 
 def reclaim(table: Table, *pairs: str) -> object:
-    return table.call(RECLAIM.on(queue=QUEUE, leases=LEASES, workers=WORKERS)(*pairs, worker="w"))
+    return table.call(RECLAIM.on(queue=QUEUE, leases=LEASES, workers=WORKERS, info=INFO)(*pairs, worker="w"))
 
 
 def test_gives_back_to_the_front_and_forgets_the_worker(table: Table) -> None:
@@ -63,6 +63,15 @@ def test_a_worker_with_nothing_is_forgotten(table: Table) -> None:
     table.given({WORKERS: {"w": "dead", "@paused": "1"}, QUEUE: ["a"]})
     assert reclaim(table) == 0
     assert table.state() == {WORKERS: {"@paused": "1"}, QUEUE: ["a"]}
+
+
+def test_what_a_worker_said_of_itself_goes_with_it_and_no_sooner(table: Table) -> None:
+    said = {INFO: Expiring("{}"), "info:{queue:jobs}:v": Expiring("{}")}
+    table.given({WORKERS: {"w": "dead"}, LEASES: HELD} | said)
+    reclaim(table, *YOUNGEST_FIRST[:4])
+    assert INFO in table.state()
+    reclaim(table, *YOUNGEST_FIRST[4:])
+    assert table.state() == {QUEUE: ["c", "b", "a"], "info:{queue:jobs}:v": Expiring("{}")}
 
 
 def test_a_call_for_nothing_keeps_what_is_held(table: Table) -> None:

@@ -11,11 +11,15 @@ import click
 from chute.cli.common import ended, open_streams
 from chute.cli.dead import clear, dead
 from chute.cli.demo import demo
+from chute.cli.explain import explain
 from chute.cli.metrics import metrics
+from chute.cli.pause import pause, resume
+from chute.cli.ps import ps
 from chute.cli.push import push
 from chute.cli.result import result
 from chute.cli.server import server
 from chute.cli.stats import stats
+from chute.cli.top import top
 from chute.cli.work import work
 from chute.release import VERSION
 
@@ -26,7 +30,7 @@ def cli() -> None:
     """A job queue for Python that speaks plain Redis."""
 
 
-for command in (work, push, result, stats, dead, clear, metrics, server, demo):
+for command in (work, push, result, explain, stats, ps, top, dead, clear, pause, resume, metrics, server, demo):
     cli.add_command(command)
 
 

@@ -1,18 +1,16 @@
 """`chute stats`: the queues at a glance."""
 
-import shutil
-import textwrap
-
 import click
 
 from chute import admin, connection
 from chute.admin import Stats
 from chute.cli.common import say, show_json, url_option
+from chute.cli.table import show_table
 from chute.keys import check_queue_name
 from chute.store import Store
 
 COLUMNS = ("queue", "depth", "running", "scheduled", "dead", "workers", "rate", "oldest")
-UNBROKEN = "\u00a0"
+PAUSED = " (paused)"
 
 
 @click.command()
@@ -23,7 +21,7 @@ def stats(queues: tuple[str, ...], as_json: bool) -> None:
     """Show QUEUES (default: every queue that a worker has ever worked).
 
     depth: ready jobs (LLEN); running: leased; dead: dead letters, refused ones included; rate: jobs finished per second over the last minute;
-    oldest: how long the next job has waited.
+    oldest: how long the next job has waited. A queue that was paused is marked so.
     """
     endpoint = connection.endpoint()
     names = [check_queue_name(name) for name in queues] or endpoint.run(Store.all_known())
@@ -32,28 +30,12 @@ def stats(queues: tuple[str, ...], as_json: bool) -> None:
         for row in rows:
             show_json(row)
     elif rows:
-        _table(rows)
+        show_table(COLUMNS, [_cells(row) for row in rows])
     else:
         say("chute: no worker has ever worked a queue here. A worker: chute work MODULE")
-
-
-def _table(rows: list[Stats]) -> None:
-    """A line a queue, as wide as its figures; where the terminal is narrower, each queue in words that are wrapped. Nothing is cut."""
-    cells = [COLUMNS, *map(_cells, rows)]
-    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
-    room = shutil.get_terminal_size((10_000, 0)).columns  # where there is no terminal, there is room
-    if sum(widths) + 2 * (len(widths) - 1) > room:
-        for name, *figures in cells[1:]:
-            pairs = [f"{word} {figure}".replace(" ", UNBROKEN) for word, figure in zip(COLUMNS[1:], figures, strict=True)]
-            words = textwrap.fill(", ".join(pairs), room, initial_indent="  ", subsequent_indent="  ")
-            click.echo(f"{click.style(name, bold=True)}\n{words.replace(UNBROKEN, ' ')}")
-        return
-    for number, (name, *figures) in enumerate(cells):
-        line = "  ".join([name.ljust(widths[0]), *map(str.rjust, figures, widths[1:])])
-        click.echo(click.style(line, bold=True) if not number else line)
 
 
 def _cells(row: Stats) -> tuple[str, ...]:
     counts = [f"{count:,}" for count in (row.depth, row.running, row.scheduled, row.dead, row.workers)]
     age = "-" if row.oldest_age is None else f"{row.oldest_age:,.1f} s"
-    return row.queue, *counts, f"{row.rate:,.1f}/s", age
+    return row.queue + PAUSED * row.paused, *counts, f"{row.rate:,.1f}/s", age

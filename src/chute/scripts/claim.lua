@@ -8,7 +8,13 @@
 -- A request that was on its way past its deadline takes nothing (first tag -1). Want 0 only passes a wake on.
 -- Returns 'FENCED' | 'PAUSED' | {now ms, first tag, bodies oldest first}.
 local state = redis.call('HMGET', KEYS[4], ARGV[1], '@paused')
-if state[2] then return 'PAUSED' end
+if state[2] then
+  -- A wait that was open moves what is pushed meanwhile: it goes back, oldest last, so that the public list shows all that is ready.
+  for _ = 1, 1000 do
+    if not redis.call('LMOVE', KEYS[1], KEYS[2], 'LEFT', 'RIGHT') then break end
+  end
+  return 'PAUSED'
+end
 local fenced = not state[1] or state[1] == 'dead'
 local t = redis.call('TIME')
 local now = t[1] * 1000 + math.floor(t[2] / 1000)

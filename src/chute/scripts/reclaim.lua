@@ -1,9 +1,10 @@
 #!lua flags=allow-oom
 -- running -> queued.
--- KEYS: queue, leases, workers
+-- KEYS: queue, leases, workers, info
 -- ARGV: worker, ...
 -- What follows the worker is lease, body, lease, body, youngest first (so the oldest ends at the very front).
--- Only for a closed worker. Returns how many were given back. Forgets the worker once it holds nothing.
+-- Only for a closed worker. Returns how many were given back. Forgets the worker once it holds nothing, with
+-- what it said of itself.
 if redis.call('HGET', KEYS[3], ARGV[1]) ~= 'dead' then return 0 end
 local n = 0
 for i = 2, #ARGV, 2 do
@@ -13,5 +14,8 @@ for i = 2, #ARGV, 2 do
     n = n + 1
   end
 end
-if redis.call('EXISTS', KEYS[2]) == 0 then redis.call('HDEL', KEYS[3], ARGV[1]) end
+if redis.call('EXISTS', KEYS[2]) == 0 then
+  redis.call('HDEL', KEYS[3], ARGV[1])
+  redis.call('DEL', KEYS[4])
+end
 return n

@@ -1,10 +1,11 @@
-"""What goes on beside the work, by the clock: beats with a look at the leases, deadlines, counters.
+"""What goes on beside the work, by the clock: beats with a look at the leases and a word for people, deadlines, counters.
 
 Everything here is a short step that is repeated; nothing waits for an answer before it goes on.
 """
 
 import asyncio
 import logging
+import math
 from collections import Counter
 from collections.abc import Coroutine
 from typing import Any
@@ -15,6 +16,7 @@ from chute.worker import clock
 from chute.worker.board import KINDS
 from chute.worker.engine import Engine
 from chute.worker.held import Held
+from chute.worker.info import Info
 from chute.worker.lane import Lane
 from chute.worker.measure import measure
 from chute.worker.search import Search
@@ -36,6 +38,7 @@ class Tender:
     def __init__(self, engine: Engine, more: list[Coroutine[Any, Any, None]]) -> None:
         self._engine, self._more = engine, more
         self._search = Search(engine)
+        self._info = Info(engine)
         self._lag = 0.0
         """By how much the loop came late at the most since that was last told."""
         self._swept = clock.now()
@@ -97,7 +100,7 @@ class Tender:
         engine.poke()
 
     def beat(self) -> None:
-        """Shows progress to the others, and looks for what claims without an answer have taken."""
+        """Shows progress to the others, looks for what claims without an answer have taken, and says what runs."""
         for lane in self._engine.lanes:
             if lane.live:
                 self._beat(lane)
@@ -137,4 +140,6 @@ class Tender:
             self._search.read(look, replies[1])
             engine.poke()
 
-        engine.line.send([holdings.beat, command], answered)
+        said = self._info.of(lane)
+        told = [holdings.inform(said, math.ceil(2 * engine.timing.dead_after))] if said else []
+        engine.line.send([holdings.beat, command, *told], answered)

@@ -1,0 +1,41 @@
+"""`chute pause` and `chute resume`: a queue stands still and goes on, on all workers at once."""
+
+import click
+
+from chute import connection
+from chute.cli.common import say, show_json, url_option
+from chute.keys import check_queue_name
+from chute.store import Store
+
+
+@click.command()
+@click.argument("queue")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@url_option
+def pause(queue: str, as_json: bool) -> None:
+    """Stop handing out jobs of QUEUE, on all workers at once.
+
+    What runs goes on to its end; what is pushed waits in the queue. It stays so until chute resume, also for workers that start later.
+    """
+    store, endpoint = Store(check_queue_name(queue)), connection.endpoint()
+    changed = endpoint.run(store.pause())
+    _tell(queue, "is paused" if changed else "was paused before", paused=True, changed=changed, as_json=as_json)
+    if not endpoint.run(store.known()):
+        say(f"chute: no worker has ever worked queue {queue}; whoever will, gets nothing until: chute resume {queue}")
+
+
+@click.command()
+@click.argument("queue")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@url_option
+def resume(queue: str, as_json: bool) -> None:
+    """Hand out jobs of QUEUE again, within a second on all workers."""
+    changed = connection.endpoint().run(Store(check_queue_name(queue)).resume())
+    _tell(queue, "goes on" if changed else "was not paused", paused=False, changed=changed, as_json=as_json)
+
+
+def _tell(queue: str, what: str, *, paused: bool, changed: bool, as_json: bool) -> None:
+    if as_json:
+        show_json({"queue": queue, "paused": paused, "changed": changed})
+    else:
+        click.echo(f"queue {queue} {what}")
