@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Callable
 from contextvars import copy_context
 from functools import partial
+from operator import attrgetter
 from typing import Any
 
 from chute import holdings, store
@@ -34,6 +35,7 @@ log = logging.getLogger("chute.worker")
 FLIGHTS = 2
 BREAK_OFF = 0.5
 """Seconds that a cancelled job gets to clean up."""
+_by_lease = attrgetter("lease")
 
 
 class Engine:
@@ -296,7 +298,3 @@ class Engine:
             self.poke()
 
         self.loop.call_later(seconds, call)
-
-
-def _by_lease(held: Held) -> int:
-    return held.lease
