@@ -73,13 +73,13 @@ def _queues(queues: Sequence[Watched], selected: str, *, wide: bool) -> Table | 
     table = _table(["queue"], FIGURES, [f"last {len(queues[0].minutes)} min"] if wide else [])
     for each in queues:
         stats = each.stats
-        name = Text(stats.queue, style="bold" if stats.queue == selected else "")
+        name = Text(stats.queue, style="bold reverse" if stats.queue == selected else "")
         if stats.paused:
             name.append(" paused", style="yellow")
         dead = Text(f"{stats.dead:,}", style="red" if stats.dead else "")
         figures = (f"{stats.depth:,}", f"{stats.running:,}", dead, f"{stats.rate:,.1f}/s", duration(stats.oldest_age))
         more = [Text(sparkline(each.minutes), style="green")] if wide else []
-        table.add_row(name, *figures, *more, style="reverse" if stats.queue == selected else "")
+        table.add_row(name, *figures, *more)
     return table
 
 
