@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from chute.cli import cli
+from chute.cli import COMMANDS, command
 
 PAGE = Path(__file__).parents[1] / "docs" / "commands.md"
 HEAD = """\
@@ -31,7 +31,7 @@ Data goes to stdout, messages to stderr; without a terminal there are no colours
 
 def page() -> str:
     """The whole page."""
-    return "\n".join([HEAD, *(part for name in cli.commands for part in _command(cli.commands[name], f"chute {name}"))])
+    return "\n".join([HEAD, *(part for name in COMMANDS for part in _command(command(name), f"chute {name}"))])
 
 
 def _command(command: click.Command, name: str) -> Iterator[str]:

@@ -9,7 +9,7 @@ import os
 import socket
 import sys
 
-from chute.cli import main
+from chute.cli import COMMANDS, command, main
 
 
 def serve(wire: socket.socket) -> None:
@@ -41,5 +41,7 @@ def become(request: dict[str, object], files: list[int]) -> None:
 
 
 if __name__ == "__main__":
+    for name in COMMANDS:
+        command(name)  # imported once, not in each child
     serve(socket.socket(fileno=0))
     main()

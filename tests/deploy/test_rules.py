@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from chute.cli import cli
+from chute.cli import COMMANDS
 from deploy.prometheus import ALERTS, RULES
 
 FOLDER = RULES.parent
@@ -36,4 +36,4 @@ def test_an_alert_says_what_to_do(alert: dict[str, Any]) -> None:
     assert "\n" not in summary
     commands = re.findall(r"`chute (\w+)", description)
     assert commands, "it names no command to look with"
-    assert {*commands} <= {*cli.commands}
+    assert {*commands} <= {*COMMANDS}

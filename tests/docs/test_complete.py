@@ -88,7 +88,10 @@ def options(command: click.Command, name: str) -> Iterator[tuple[str, str]]:
         if isinstance(each, click.Option):
             yield from ((name, word) for word in each.opts)
     if isinstance(command, click.Group):
-        for word, below in command.commands.items():
+        context = click.Context(command)
+        for word in command.list_commands(context):
+            below = command.get_command(context, word)
+            assert below is not None
             yield from options(below, f"{name} {word}")
 
 

@@ -4,34 +4,42 @@
 4 server unreachable or refusing · 5 unknown: the reply was lost.
 """
 
-from typing import NoReturn
+from importlib import import_module
+from typing import NoReturn, cast
 
 import click
 
 from chute.cli.common import ended, open_streams
-from chute.cli.dead import clear, dead
-from chute.cli.demo import demo
-from chute.cli.explain import explain
-from chute.cli.metrics import metrics
-from chute.cli.pause import pause, resume
-from chute.cli.ps import ps
-from chute.cli.push import push
-from chute.cli.result import result
-from chute.cli.server import server
-from chute.cli.stats import stats
-from chute.cli.top import top
-from chute.cli.work import work
 from chute.release import VERSION
 
+COMMANDS = {
+    "work": "work", "push": "push", "result": "result", "explain": "explain", "stats": "stats", "ps": "ps", "top": "top", "dead": "dead",
+    "clear": "dead", "pause": "pause", "resume": "pause", "metrics": "metrics", "server": "server", "demo": "demo",
+}  # fmt: skip
+"""The commands in the order of the help, and the module of each. Only the one that is run is imported: `chute push` needs no tables."""
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+
+class Commands(click.Group):
+    """Commands that are imported when they are asked for."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Their names."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """One of them."""
+        return command(cmd_name) if cmd_name in COMMANDS else None
+
+
+def command(name: str) -> click.Command:
+    """The command of that name."""
+    return cast(click.Command, getattr(import_module(f"chute.cli.{COMMANDS[name]}"), name))
+
+
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(VERSION, message="chute %(version)s")
 def cli() -> None:
     """A job queue for Python that speaks plain Redis."""
-
-
-for command in (work, push, result, explain, stats, ps, top, dead, clear, pause, resume, metrics, server, demo):
-    cli.add_command(command)
 
 
 def main() -> NoReturn:
