@@ -25,6 +25,8 @@ class Proxy:
         self.socket = str(Path(socket).with_name("p"))
         self.url = f"unix://{self.socket}"
         self.fault: Callable[[Command], Fault | None] = lambda _: None
+        self.longest = 0.1
+        """Seconds that a command is delayed at the most."""
         self.count: Counter[str] = Counter()
         self._loop = asyncio.new_event_loop()
         self._ready, self._end = threading.Event(), asyncio.Event()
@@ -91,7 +93,7 @@ class Proxy:
                     writer.transport.abort()
                     return
                 if fault == "delay":
-                    await asyncio.sleep(random.uniform(0.01, 0.1))
+                    await asyncio.sleep(random.uniform(0.1, 1) * self.longest)
                 if fault == "after":
                     muted[0] = True
                 up.write(hiredis.pack_command(tuple(command)))  # type: ignore[arg-type]

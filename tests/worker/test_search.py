@@ -5,7 +5,10 @@ import json
 
 import pytest
 
+from chute import script
 from chute.keys import keys_of
+from chute.worker import clock
+from faulty import Proxy
 from servers import Server
 from worker.running import until, working
 from worker.test_engine import at_rest, counting, holding
@@ -35,6 +38,30 @@ def test_what_came_back_under_a_living_worker_is_done(each_server: Server) -> No
     asyncio.run(main())
     assert runs == {0: 1, 1: 1, 2: 2, 3: 2, 4: 1}
     assert at_rest(each_server)
+
+
+def test_two_looks_that_overlap_take_up_once(each_server: Server) -> None:
+    """The second is sent while the taking up that the first brought about is not answered."""
+    client = each_server.client()
+
+    async def main() -> None:
+        with Proxy(each_server.socket) as proxy:
+            queue, runs = counting(proxy.url)
+            async with working(queue) as engine:
+                client.lpush(KEYS.queue, body(0))
+                await until(lambda: runs[0] == 1 and not engine.finisher.unanswered)
+                engine.lanes[0].doubt(1 << 40, clock.now() + 60)  # while a claim is in doubt, each beat brings the leases themselves
+                adopt, proxy.longest = script.ADOPT.sha.encode(), 10 * engine.timing.beat
+                proxy.fault = lambda command: "delay" if adopt in command else None
+                leases = KEYS.leases(engine.lanes[0].holdings.worker)
+                client.hset(leases, str(1000 * engine.claims.last + 7), body(1))
+                await until(lambda: runs[1] >= 1)
+                await asyncio.sleep(5 * engine.timing.beat)
+                assert proxy.count["delay"] == 1
+                await until(lambda: not client.exists(leases))
+            assert runs == {0: 1, 1: 1}
+
+    asyncio.run(main())
 
 
 def test_what_is_in_hand_or_under_way_is_left_alone(each_server: Server) -> None:

@@ -1,8 +1,8 @@
 """Leases of this worker that it does not have in hand: what a claim took whose answer was lost, and what a server has again that went back in
 time. They are looked for with every beat and taken up, each once; nobody else would, since this worker lives.
 
-What the worker has in hand is noted when a look is sent, on the connection of its finishes: whatever was finished before is gone on the server
-when the look is answered. So a lease that the answer names, and that was neither in hand then nor of a claim still under way, is a lost one.
+A look goes over the connection of the finishes, so what was finished before it is gone on the server when it is answered, and what is finished
+behind it is not yet answered then. So a lease that the answer names, and that is neither in hand then nor of a claim still under way, is a lost one.
 """
 
 import logging
@@ -22,16 +22,11 @@ log = logging.getLogger("chute.worker")
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """One look at a worker's leases on a queue, as things were when it was sent."""
+    """One look at the leases of an identity, and when it was sent."""
 
     lane: Lane
     holdings: Holdings
     sent: float
-    hand: set[int]
-    under_way: set[int]
-    """Calls that were not answered."""
-    last: int
-    """The youngest call."""
 
 
 class Search:
@@ -44,27 +39,28 @@ class Search:
 
     def begin(self, lane: Lane) -> tuple[Command, Look]:
         """What to send with a beat: the leases where a claim is in doubt, else their number, which says enough most of the time."""
-        return (lane.holdings.held if lane.uncertain else lane.holdings.count_held), self._look(lane)
+        command = lane.holdings.held if lane.uncertain else lane.holdings.count_held
+        return command, Look(lane, lane.holdings, clock.now())
 
     def read(self, look: Look, reply: Any) -> None:
         """What the answer means. Nothing, once others have closed the identity that it is about."""
         if look.lane.holdings is not look.holdings:
             return
-        if isinstance(reply, int) and reply > len(look.hand):
-            again = self._look(look.lane)
-            self._engine.line.send([look.lane.holdings.held], lambda replies: self.read(again, replies and replies[0]))
+        if isinstance(reply, int) and reply > len(self._hand(look.holdings)):
+            again = Look(look.lane, look.holdings, clock.now())
+            self._engine.line.send([look.holdings.held], lambda replies: self.read(again, replies and replies[0]))
         elif isinstance(reply, list):
             self._looked(look, [int(lease) for lease in reply if lease.isdigit()])
 
-    def _look(self, lane: Lane) -> Look:
-        engine = self._engine
-        hand = engine.slots.leases(lane.holdings) | engine.finisher.leases(lane.holdings)
-        return Look(lane, lane.holdings, clock.now(), hand, set(engine.claims.under_way), engine.claims.last)
+    def _hand(self, holdings: Holdings) -> set[int]:
+        """What this worker knows that it holds, with the outcomes that were not answered."""
+        return self._engine.slots.leases(holdings) | self._engine.finisher.leases(holdings)
 
     def _looked(self, look: Look, leases: list[int]) -> None:
         """Takes up what is held there and not here. A doubt is forgotten once a look that was sent after its deadline has found nothing more."""
         lane, holdings, worker = look.lane, look.holdings, look.holdings.worker
-        hidden = [lease for lease in leases if self._hidden(look, lease) and (worker, lease) not in self._adopting][:CHUNK]
+        hand = self._hand(holdings)
+        hidden = [lease for lease in leases if self._hidden(lane, lease, hand) and (worker, lease) not in self._adopting][:CHUNK]
         if not hidden:
             for call in [call for call, doubt in lane.uncertain.items() if look.sent > doubt.void]:
                 lane.uncertain.pop(call, None)
@@ -78,11 +74,11 @@ class Search:
 
         self._engine.line.send([holdings.adopt(hidden)], adopted)
 
-    def _hidden(self, look: Look, lease: int) -> bool:
-        if doubt := _doubt(look.lane, lease):
+    def _hidden(self, lane: Lane, lease: int, hand: set[int]) -> bool:
+        if doubt := _doubt(lane, lease):
             return lease not in doubt.adopted
-        call = _call(lease)
-        return lease not in look.hand and call not in look.under_way and call <= look.last
+        claims, call = self._engine.claims, _call(lease)
+        return lease not in hand and call not in claims.under_way and call <= claims.last
 
     def _adopt(self, lane: Lane, leases: list[int], tag: int, bodies: list[bytes | None]) -> None:
         now = clock.now()
