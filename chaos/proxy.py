@@ -9,7 +9,6 @@ unix socket beside the server's.
 
 import asyncio
 import hashlib
-import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal, Self
@@ -17,6 +16,7 @@ from typing import Any, Literal, Self
 import hiredis
 
 from chaos import oracle
+from listener import Listener
 
 Act = Literal["before", "after", "late", "drip", "flip"]
 Ways = frozenset[Literal["requests", "replies"]]
@@ -45,30 +45,14 @@ class Proxy:
         self.fault: Callable[[str, Command], Act | None] = lambda _, __: None
         self.holding = self.swallowing = NONE
         self.dialled = 0
-        self._loop = asyncio.new_event_loop()
-        self._ready, self._end = threading.Event(), asyncio.Event()
-        self._thread = threading.Thread(target=lambda: self._loop.run_until_complete(self._run()), daemon=True)
+        self._listener = Listener(self.socket, self._serve)
 
     def __enter__(self) -> Self:
-        self._thread.start()
-        if not self._ready.wait(10):
-            raise TimeoutError("the proxy does not listen")
+        self._listener.start()
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._loop.call_soon_threadsafe(self._end.set)
-        self._thread.join(10)
-        self._loop.close()
-
-    async def _run(self) -> None:
-        server = await asyncio.start_unix_server(self._serve, self.socket)
-        self._ready.set()
-        await self._end.wait()
-        server.close()
-        tasks = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        self._listener.stop()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.dialled = oracle.now()

@@ -35,7 +35,6 @@ class Stage:
         self.seed, self.times = seed, times
         self.faults: list[Fault] = []
         self.complaints: list[str] = []
-        self.drained_in = 0.0
         self._src = src
         self._listening = 0
         self._before: dict[int, tuple[int, int]] = {}
@@ -146,10 +145,8 @@ class Stage:
     def drain(self, seconds: float = 10.0) -> None:
         """Ends the producers and waits until nothing is on its way."""
         self.fleet.quiet()
-        began = time.monotonic()
         if not until(self._nothing_pending, self.limit(seconds)):
             self.complaints.append(f"not drained {seconds:g} s after the faults: {final.pending(self.client)}")
-        self.drained_in = time.monotonic() - began
 
     def compare(self) -> None:
         """The workers that lived through all of it have no more files open than before the first fault, and about the memory that they had."""

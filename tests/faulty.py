@@ -5,13 +5,14 @@ It runs in a thread of its own, on a unix socket beside the server's, so that th
 
 import asyncio
 import random
-import threading
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal, Self
 
 import hiredis
+
+from listener import Listener
 
 Fault = Literal["before", "after", "delay"]
 Command = list[bytes]
@@ -28,9 +29,7 @@ class Proxy:
         self.longest = 0.1
         """Seconds that a command is delayed at the most."""
         self.count: Counter[str] = Counter()
-        self._loop = asyncio.new_event_loop()
-        self._ready, self._end = threading.Event(), asyncio.Event()
-        self._thread = threading.Thread(target=lambda: self._loop.run_until_complete(self._run()), daemon=True)
+        self._listener = Listener(self.socket, self._serve)
 
     def at_random(self, rate: float, *faults: Fault, seed: int = 0) -> None:
         """Each command meets one of the faults with that probability."""
@@ -50,24 +49,11 @@ class Proxy:
         self.fault = fault_of
 
     def __enter__(self) -> Self:
-        self._thread.start()
-        assert self._ready.wait(10)
+        self._listener.start()
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._loop.call_soon_threadsafe(self._end.set)
-        self._thread.join(10)
-        self._loop.close()
-
-    async def _run(self) -> None:
-        server = await asyncio.start_unix_server(self._serve, self.socket)
-        self._ready.set()
-        await self._end.wait()
-        server.close()
-        tasks = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        self._listener.stop()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         up_reader, up_writer = await asyncio.open_unix_connection(self._target)

@@ -22,7 +22,6 @@ def test_ready_jobs_come_in_the_order_in_which_they_are_handed_out(
     each_server.client().lpush(key, "a", "b", "c", "d", "e")
     pieces = [endpoint.run(JOBS.ready(where, passed, 2, None)) for passed in (0, 2, 4, 6)]
     assert pieces == [(0, 0, [b"a", b"b"]), (0, 2, [b"c", b"d"]), (0, 4, [b"e"]), (0, 6, [])]
-    assert endpoint.run(JOBS.depths()) == ((5, 0) if where == "first" else (0, 5))
 
 
 def test_scheduled_jobs_come_without_their_sequence_the_soonest_first(each_server: Server, endpoint: Endpoint) -> None:

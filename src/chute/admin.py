@@ -4,7 +4,7 @@ A dead letter is named by its stream and its place there: `dead/1700000000000-0`
 """
 
 import base64
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -125,11 +125,17 @@ def requeue(endpoint: Endpoint, name: str, letter: Letter) -> bool:
             f"{letter.entry} cannot be requeued: only the first {len(letter.body):,} of {letter.fields['length']} bytes were kept"
         )
     try:
-        body = envelope.rewrite(letter.body, attempt=None, deaths=None)
+        body = envelope.rewrite(letter.body, attempt=None, deaths=None, due=None)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         body = letter.body  # not JSON: it goes back as it came
     job_id = letter.fields.get("job_id", "")
     return endpoint.run(Store(name).requeue(letter.stream, letter.id, body, job_id if is_job_id(job_id) else ""))
+
+
+def requeue_all(endpoint: Endpoint, name: str, letters: Sequence[Letter]) -> tuple[int, int]:
+    """Puts letters back, the oldest first, given with the newest first; how many that were, and how many cannot be since they were cut."""
+    whole = [letter for letter in letters if not letter.cut]
+    return sum([requeue(endpoint, name, letter) for letter in reversed(whole)]), len(letters) - len(whole)
 
 
 def purge(endpoint: Endpoint, name: str, dead: list[Letter]) -> int:

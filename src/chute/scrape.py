@@ -5,8 +5,6 @@ from collections.abc import Callable, Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import NamedTuple
 
-import click
-
 TEXT, JSON = "text/plain; charset=utf-8", "application/json"
 
 
@@ -23,13 +21,10 @@ Route = Callable[[str], Page]
 
 
 def serve(host: str, port: int, routes: Mapping[str, Route]) -> ThreadingHTTPServer:
-    """Serves until the process ends or `shutdown`. A route that ends in / has everything below it. Raises click's UsageError where the port
-    cannot be had; port 0 is one that is free."""
+    """Serves until the process ends or `shutdown`. A route that ends in / has everything below it. Raises OSError where the port cannot be
+    had; port 0 is one that is free."""
     handler = type("Handler", (_Handler,), {"routes": dict(routes)})
-    try:
-        server = ThreadingHTTPServer((host, port), handler)
-    except OSError as error:
-        raise click.UsageError(f"cannot listen at {host}:{port}: {error.strerror}") from None
+    server = ThreadingHTTPServer((host, port), handler)
     server.daemon_threads = True
     threading.Thread(target=server.serve_forever, name="chute scrape", daemon=True).start()
     return server

@@ -68,11 +68,6 @@ class Sight:
         command: Command = ("ZRANGE", self._on.scheduled, passed, passed + count - 1, "WITHSCORES")
         return Operation((command,), lambda replies: [(member[16:], float(score) / 1000) for member, score in accepted(replies[0])])
 
-    def depths(self) -> Operation[tuple[int, int]]:
-        """How many jobs are ready before the public list, and in it."""
-        commands: tuple[Command, ...] = (("LLEN", self._on.first), ("LLEN", self._on.queue))
-        return Operation(commands, lambda replies: (int(accepted(replies[0])), int(accepted(replies[1]))))
-
     def history(self, minutes: Sequence[int]) -> Operation[list[int]]:
         """How many jobs were finished in each of these minutes since 1970."""
         commands = tuple(("HMGET", self._on.counts(each), "completed", "failed") for each in minutes)

@@ -4,13 +4,20 @@ Asked at each sending, which is cheap beside a round trip and cannot come too ea
 """
 
 from contextlib import AbstractContextManager, nullcontext
+from typing import TYPE_CHECKING
 
 from chute.around import Begin
 
+if TYPE_CHECKING:
+    from chute.spans import Spans
+
 try:  # now, not at the first sending: a fork beside a thread that imports leaves the lock of that import locked in the child for ever
-    from chute import spans
+    from chute.spans import spans as _spans
 except ImportError:
-    spans = None  # type: ignore[assignment]
+
+    def _spans() -> "Spans | None":
+        """Without OpenTelemetry there are none."""
+        return None
 
 
 def sending(queue: str, jobs: list[tuple[str, bytes, str]]) -> AbstractContextManager[list[tuple[str, bytes, str]]]:
@@ -23,7 +30,3 @@ def processing() -> tuple[Begin, ...]:
     """What surrounds the runs of a worker that starts now: a span, or nothing."""
     tracing = _spans()
     return (tracing.process,) if tracing else ()
-
-
-def _spans() -> "spans.Spans | None":
-    return spans.spans() if spans else None

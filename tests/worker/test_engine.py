@@ -327,12 +327,15 @@ def test_a_server_that_refuses_to_register_is_asked_from_time_to_time(server: Se
 
     async def main() -> None:
         async with working(queue) as engine:
-            await until(lambda: engine.lanes[0].pause_until > 0)
+            lane = engine.lanes[0]
+            await until(lambda: lane.pause_until > 0)
+            worker = lane.holdings.worker
             assert await spent(server, 1) < 150
-            assert not engine.lanes[0].live
+            assert not lane.live
             client.config_set("min-replicas-to-write", 0)
             load(server, load_later["n"])
             await until(lambda: len(runs) == load_later["n"], 5)
+            assert lane.holdings.worker == worker, "a refused id is as good as new: others would be told of one more each time"
 
     asyncio.run(main())
 

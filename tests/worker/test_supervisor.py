@@ -1,6 +1,7 @@
 """`chute work` as a family of processes: who starts whom, who replaces whom, and who ends with whom."""
 
 import os
+import re
 import resource
 import signal
 import sys
@@ -42,6 +43,11 @@ async def block(path: str, seconds: float) -> None:
 @jobs.task
 async def leave(code: int) -> None:
     os._exit(code)
+
+
+@jobs.task
+async def crash() -> None:
+    ctypes.string_at(0)
 
 
 @jobs.task
@@ -117,6 +123,28 @@ def test_a_handler_that_leaves_costs_its_job_three_deaths_and_no_other_its_run(s
         assert work.stderr.count(f"died (exit code {code}); what it held") == 3
         assert work.stderr.count("it runs alone next time") == 2
         assert "job rude is a dead letter (poison)" in work.stderr
+
+
+def test_a_crash_is_told_with_its_place_in_the_users_code(server: Server, app: Path) -> None:
+    with Work("app", server.url, cwd=app) as work:
+        push(server.client(), "jobs", {"job_id": "c", "@task": "crash"})
+        assert result(server.client(), "c", 20)["@reason"] == "poison"
+        assert "died (SIGSEGV)" in work.stderr
+        assert re.search(r'File ".*app\.py", line \d+ in crash', work.stderr)
+
+
+def test_rubbish_among_the_leases_of_a_dead_process_keeps_nothing_back(server: Server, app: Path) -> None:
+    client = server.client()
+    with Work("app", server.url, cwd=app) as work:
+        push(client, "jobs", {"job_id": "h", "@task": "hold", "path": str(app / "ran")})
+        ran(app / "ran")
+        (worker,) = client.hkeys("workers:{queue:jobs}")
+        client.hset(f"leases:{{queue:jobs}}:{worker.decode()}", "no number", "no json")
+        (app / "app.py").write_text(APP.replace("await asyncio.sleep(60)", 'return {"pid": os.getpid()}'))
+        os.kill(work.children()[0], signal.SIGKILL)
+        assert result(client, "h", 15)["status"] == "completed"
+        assert until(lambda: client.xlen("refused:{queue:jobs}") == 1)
+        assert until(lambda: not client.keys("leases:*"))
 
 
 @pytest.mark.leaves("workers")
@@ -254,8 +282,9 @@ def test_a_module_that_broke_before_a_process_was_replaced_ends_all_with_exit_2(
 
 
 def test_a_signal_that_comes_as_the_first_process_gets_ready_starts_no_other(server: Server, app: Path) -> None:
+    (app / "app.py").write_text(APP + "\nprint('importing', file=sys.stderr, flush=True)\ntime.sleep(0.5)\n")
     with Work("app", server.url, "--processes", "3", cwd=app) as work:
-        assert until(lambda: len(work.children()) == 1)
+        assert until(lambda: "importing" in work.stderr, 15)  # it has been told what to do, and has not yet begun
         work.signal(signal.SIGSTOP)  # so that it hears of both at once
         ready(work, server.client(), 1)
         work.signal(signal.SIGTERM)

@@ -5,7 +5,7 @@ import importlib
 import os
 import socket
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, NoReturn, TypeVar
 
 import click
@@ -14,6 +14,7 @@ import msgspec
 from chute import address, server, store, version
 from chute.connection import Endpoint
 from chute.errors import ChuteError, Rejected, ServerUnavailable, Unconfirmed
+from chute.scrape import Route, serve
 
 DONE, FAILED, BAD_USE, NOT_THERE, NO_SERVER, UNKNOWN = range(6)
 """The exit codes: see `chute.cli`."""
@@ -84,6 +85,14 @@ def extra(module: str, name: str) -> Any:
         return importlib.import_module(module)
     except ImportError:
         raise click.UsageError(f"this needs the extra {name}: pip install 'chute[{name}]'") from None
+
+
+def show_pages(host: str, port: int, routes: Mapping[str, Route]) -> str:
+    """Serves pages over HTTP until the process ends; where. Raises click's UsageError where the port cannot be had."""
+    try:
+        return f"http://{host}:{serve(host, port, routes).server_port}"
+    except OSError as error:
+        raise click.UsageError(f"cannot listen at {host}:{port}: {error.strerror}") from None
 
 
 def show_json(value: Any) -> None:

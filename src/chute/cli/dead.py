@@ -86,12 +86,10 @@ def requeue(queue: str, entries: tuple[str, ...], job_id: str | None, reason: st
     """
     endpoint = connection.endpoint()
     letters = _chosen(endpoint, check_queue_name(queue), entries, (job_id, reason), everything=everything)
-    whole = [letter for letter in letters if not letter.cut]
-    done = sum([admin.requeue(endpoint, queue, letter) for letter in reversed(whole)])  # oldest first
+    done, cut = admin.requeue_all(endpoint, queue, letters)
     click.echo(f"{done:,} requeued")
-    if len(whole) < len(letters):
-        kept = len(letters) - len(whole)
-        fail(f"{kept} cannot be requeued, only the beginning of their bytes was kept: chute dead list {queue} --reason too_large", BAD_USE)
+    if cut:
+        fail(f"{cut} cannot be requeued, only the beginning of their bytes was kept: chute dead list {queue} --reason too_large", BAD_USE)
 
 
 @dead.command()

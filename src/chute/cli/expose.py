@@ -4,8 +4,8 @@ from collections import Counter
 from collections.abc import Callable
 from typing import cast
 
-from chute.cli.common import extra
-from chute.scrape import TEXT, Page, serve
+from chute.cli.common import extra, show_pages
+from chute.scrape import TEXT, Page
 from chute.worker import clock
 from chute.worker.child import Child
 from chute.worker.supervisor import Supervisor
@@ -28,8 +28,7 @@ def expose(supervisor: Supervisor, host: str, port: int) -> str:
         "/livez": lambda _: healthy(clock.now() - supervisor.ticked < LIVE, "live"),
         "/readyz": lambda _: healthy(_ready(supervisor), "ready"),
     }
-    server = serve(host, port, routes)
-    return f"http://{host}:{server.server_port}/metrics"
+    return f"{show_pages(host, port, routes)}/metrics"
 
 
 def _ready(supervisor: Supervisor) -> bool:

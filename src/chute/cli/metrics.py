@@ -6,10 +6,10 @@ import threading
 import click
 import msgspec
 
-from chute.cli.common import extra, say, server_line, url_option
+from chute.cli.common import extra, say, server_line, show_pages, url_option
 from chute.connection import endpoint
 from chute.errors import ChuteError
-from chute.scrape import JSON, TEXT, Page, serve
+from chute.scrape import JSON, TEXT, Page
 
 
 @click.command()
@@ -28,7 +28,9 @@ def metrics(queues: tuple[str, ...], port: int, host: str) -> None:
     def backlog(name: str) -> Page:
         try:
             found = source.QueueCollector(None, [name]).observe()[name]
-        except (ValueError, KeyError) as error:
+        except KeyError:
+            return Page(503, TEXT, f"the server refused to look at queue {name}\n".encode())
+        except ValueError as error:
             return Page(404, TEXT, f"{error}\n".encode())
         except ChuteError as error:
             return Page(503, TEXT, f"{error}\n".encode())
@@ -37,10 +39,9 @@ def metrics(queues: tuple[str, ...], port: int, host: str) -> None:
         return Page(200, JSON, msgspec.json.encode(figures) + b"\n")
 
     where = server_line(endpoint())
-    server = serve(host, port, {"/metrics": lambda _: source.page(collector), "/queues/": backlog})
-    say(f"{where} · figures at http://{host}:{server.server_port}/metrics · Ctrl-C ends")
+    url = show_pages(host, port, {"/metrics": lambda _: source.page(collector), "/queues/": backlog})
+    say(f"{where} · figures at {url}/metrics · Ctrl-C ends")
     ended = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: ended.set())
     ended.wait()
-    server.shutdown()

@@ -88,7 +88,5 @@ def _done(endpoint: Endpoint, deed: Deed, queue: str) -> str:
 
 
 def _requeued(endpoint: Endpoint, queue: str) -> str:
-    letters = list(admin.letters(endpoint, queue))
-    done = sum(admin.requeue(endpoint, queue, letter) for letter in reversed(letters) if not letter.cut)  # oldest first
-    cut = sum(letter.cut for letter in letters)
+    done, cut = admin.requeue_all(endpoint, queue, list(admin.letters(endpoint, queue)))
     return f"{done:,} requeued" + (f"; {cut:,} cannot be, only the beginning of their bytes was kept" if cut else "")

@@ -72,7 +72,7 @@ class Lane:
         """A new identity, not yet registered."""
         self.holdings = Holdings(self.name, secrets.token_hex(16))
         self.live = False
-        self.registering = False
+        self.registering = self._refused = False
         self.proof = 0.0
         """When the last claim or beat was sent that the server answered with "you live"."""
         self.more = False
@@ -88,8 +88,9 @@ class Lane:
         """Makes this identity known to the server."""
         if self.registering or self.live:
             return
-        self.boot()
-        self.holdings.number = self._introduce(self.name, self.holdings.worker)
+        if not self._refused:  # a refused call has done nothing, so its id is as good as new
+            self.boot()
+            self.holdings.number = self._introduce(self.name, self.holdings.worker)
         self.registering = True
         holdings, sent = self.holdings, clock.now()
 
@@ -97,6 +98,7 @@ class Lane:
             if self.holdings is not holdings:
                 return
             self.registering = False
+            self._refused = replies is not None and isinstance(replies[0], Exception)
             if replies and replies[0] == 1:
                 self.live, self.owed, self.proof = True, True, sent
             elif replies and isinstance(replies[0], redis.exceptions.NoScriptError):

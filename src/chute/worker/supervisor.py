@@ -212,8 +212,13 @@ class Supervisor:
             log.warning("process %d ended at its start (%s)", child.pid, cause(child.code))
 
     async def _settle(self, child: Child) -> None:
+        """Whatever comes of that: as long as a child counts as ours, nobody else here looks after what it held."""
         await child.last_words()
-        ended = await self.agent.settle(child)
+        ended: Counter[tuple[str, str, str]] = Counter()
+        try:
+            ended = await self.agent.settle(child)
+        except Exception:
+            log.exception("what process %d held could not all be given back; it is taken over as that of a stranger", child.pid)
         self._past += Counter(child.board.totals)
         for (_, _, kind), count in ended.items():
             self._past[kind] += count

@@ -27,6 +27,8 @@ RELEASE_AFTER = 0.2
 """Seconds that a job may lie in hand unstarted while others could run it."""
 STUCK = 0.5
 """Seconds past its timeout after which a job is taken for one that only the end of this process can stop: then nothing new is begun here."""
+INFORM_EVERY = 1.0
+"""Seconds between two words for people at the least: nobody reads faster."""
 COUNT_EVERY = 1.0
 NOTE_EVERY = 0.2
 TELL_EVERY = 1.0
@@ -50,6 +52,7 @@ class Tender:
         steps = [
             clock.every(SWEEP, self.sweep),
             clock.every(timing.beat, self.beat),
+            clock.every(max(timing.beat, INFORM_EVERY), self.inform),
             clock.every(COUNT_EVERY, self.count),
             clock.every(NOTE_EVERY, self.note),
             clock.every(TELL_EVERY, self.tell),
@@ -100,10 +103,17 @@ class Tender:
         engine.poke()
 
     def beat(self) -> None:
-        """Shows progress to the others, looks for what claims without an answer have taken, and says what runs."""
+        """Shows progress to the others, and looks for what claims without an answer have taken."""
         for lane in self._engine.lanes:
             if lane.live:
                 self._beat(lane)
+
+    def inform(self) -> None:
+        """Says on each queue what runs here, for people."""
+        ttl = math.ceil(2 * self._engine.timing.dead_after)
+        for lane in self._engine.lanes:
+            if lane.live and (said := self._info.of(lane)):
+                self._engine.line.send([lane.holdings.inform(said, ttl)], lambda _: None)
 
     def count(self) -> None:
         """Adds what was finished to the counters of this minute, by the server's clock."""
@@ -140,6 +150,4 @@ class Tender:
             self._search.read(look, replies[1])
             engine.poke()
 
-        said = self._info.of(lane)
-        told = [holdings.inform(said, math.ceil(2 * engine.timing.dead_after))] if said else []
-        engine.line.send([holdings.beat, command, *told], answered)
+        engine.line.send([holdings.beat, command], answered)
