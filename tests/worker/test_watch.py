@@ -142,3 +142,17 @@ def test_who_takes_time_to_close_is_not_taken_for_stuck(server: Server, tmp_path
         assert work.wait(20) == 0
         assert notes(tmp_path, "closed")
         assert "killed" not in work.stderr
+
+
+def test_when_what_was_held_cannot_be_settled_others_take_it_over(server: Server, tmp_path: Path, work: Work) -> None:
+    """Somebody has written into the lease meanwhile, so that the job names a task that there is not."""
+    client = server.client()
+    with work:
+        push(client, "jobs", {"job_id": "s", "@task": "spin"})
+        assert until(lambda: bool(notes(tmp_path, "spin")), 15)
+        (leases,) = client.scan_iter("leases:*")
+        (lease,) = client.hkeys(leases)
+        client.hset(leases, lease, '{"job_id": "s", "@task": "nothing"}')
+        assert result(client, "s", 20)["@reason"] == "unknown_task"
+        assert "could not all be given back; it is taken over as that of a stranger" in work.stderr
+        assert until(lambda: not client.keys("leases:*"))
