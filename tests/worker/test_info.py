@@ -88,3 +88,9 @@ def test_one_that_was_closed_is_silent_under_that_name(server: Server) -> None:
             assert not client.exists(KEYS.info(worker))
 
     asyncio.run(main())
+
+
+def test_one_that_has_just_started_does_not_wait_for_its_first_beat(server: Server) -> None:
+    with Work("tasks:jobs", server.url, CHUTE_BEAT="60", CHUTE_DEAD_AFTER="300") as work:
+        work.ready(server.client(), "jobs")
+        assert blocking_until(lambda: bool(said(server)), 5)

@@ -52,7 +52,7 @@ class Tender:
         steps = [
             clock.every(SWEEP, self.sweep),
             clock.every(timing.beat, self.beat),
-            clock.every(max(timing.beat, INFORM_EVERY), self.inform),
+            self._inform(max(timing.beat, INFORM_EVERY)),
             clock.every(COUNT_EVERY, self.count),
             clock.every(NOTE_EVERY, self.note),
             clock.every(TELL_EVERY, self.tell),
@@ -107,6 +107,12 @@ class Tender:
         for lane in self._engine.lanes:
             if lane.live:
                 self._beat(lane)
+
+    async def _inform(self, interval: float) -> None:
+        """The first word as soon as there is one: who has just started a worker wants to see it."""
+        await clock.until(lambda: self._engine.claims.ahead and all(lane.live for lane in self._engine.lanes), interval)
+        self.inform()
+        await clock.every(interval, self.inform)
 
     def inform(self) -> None:
         """Says on each queue what runs here, for people."""
