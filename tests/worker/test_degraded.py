@@ -14,26 +14,26 @@ from contract.helpers import Work, push, result
 from servers import Kind, Server, StartServer, until
 
 SECONDS = 4
-SENT = ("evalsha", "eval", "script|load", "blmove", "hello", "auth", "client|", "hgetall", "hkeys", "xtrim")
+SENT = ("evalsha", "script|load", "blmove", "hello", "auth", "client|", "hgetall", "hkeys", "xtrim")
 """Commands that a worker sends. Others run inside of its scripts, or are these tests' own."""
 
 
 @contextlib.contextmanager
-def replica(client: redis.Redis, _: Server) -> Iterator[None]:
+def replica(client: redis.Redis, *_: object) -> Iterator[None]:
     client.execute_command("REPLICAOF", "127.0.0.1", "1")
     yield
     client.execute_command("REPLICAOF", "NO", "ONE")
 
 
 @contextlib.contextmanager
-def without_replicas(client: redis.Redis, _: Server) -> Iterator[None]:
+def without_replicas(client: redis.Redis, *_: object) -> Iterator[None]:
     client.config_set("min-replicas-to-write", 1)
     yield
     client.config_set("min-replicas-to-write", 0)
 
 
 @contextlib.contextmanager
-def unsaved(client: redis.Redis, server: Server) -> Iterator[None]:
+def unsaved(client: redis.Redis, server: Server, _: object) -> Iterator[None]:
     """Its snapshots fail: the name of the file is that of a directory."""
     (server.directory / "taken").mkdir()
     client.config_set("dbfilename", "taken")
@@ -45,31 +45,30 @@ def unsaved(client: redis.Redis, server: Server) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def busy(client: redis.Redis, server: Server) -> Iterator[None]:
+def busy(client: redis.Redis, _: object, other: redis.Redis) -> Iterator[None]:
     client.config_set("busy-reply-threshold", 100)
-    with server.new_client() as other:
 
-        def run() -> None:
-            with contextlib.suppress(redis.RedisError):
-                other.eval("while true do end", 0)
+    def run() -> None:
+        with contextlib.suppress(redis.RedisError):
+            other.eval("while true do end", 0)
 
-        thread = threading.Thread(target=run)
-        thread.start()
-        time.sleep(0.2)
-        yield
-        client.execute_command("SCRIPT", "KILL")
-        thread.join()
+    thread = threading.Thread(target=run)
+    thread.start()
+    time.sleep(0.2)
+    yield
+    client.execute_command("SCRIPT", "KILL")
+    thread.join()
 
 
 @contextlib.contextmanager
-def full(client: redis.Redis, _: Server) -> Iterator[None]:
+def full(client: redis.Redis, *_: object) -> Iterator[None]:
     client.config_set("maxmemory", 1)
     yield
     client.config_set("maxmemory", 0)
 
 
 @contextlib.contextmanager
-def locked(client: redis.Redis, _: Server) -> Iterator[None]:
+def locked(client: redis.Redis, *_: object) -> Iterator[None]:
     """The password was changed, and nobody told the worker."""
     client.config_set("requirepass", "another")
     client.execute_command("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
@@ -77,7 +76,7 @@ def locked(client: redis.Redis, _: Server) -> Iterator[None]:
     client.config_set("requirepass", "")
 
 
-Degraded = Callable[[redis.Redis, Server], AbstractContextManager[None]]
+Degraded = Callable[[redis.Redis, Server, redis.Redis], AbstractContextManager[None]]
 
 
 def asked(client: redis.Redis) -> int:
@@ -90,13 +89,14 @@ def asked(client: redis.Redis) -> int:
 @pytest.mark.parametrize("degraded", [replica, without_replicas, unsaved, busy, full, locked])
 def test_a_server_that_refuses_is_left_in_peace(start_server: StartServer, tmp_path: Path, kind: Kind, degraded: Degraded) -> None:
     server = start_server(kind, "--enable-protected-configs", "yes")
-    client, path = server.client(), tmp_path / "ran"
+    client, other, path = server.client(), server.client(), tmp_path / "ran"
+    other.ping()  # its connection is not the worker's doing
     with Work("tasks:jobs", server.url, CHUTE_BEAT="5", CHUTE_DEAD_AFTER="30") as work:
         work.ready(client, "jobs")
         push(client, "jobs", *[{"job_id": f"s{n}", "@task": "slow", "seconds": 1, "path": str(path)} for n in range(20)])
         assert until(lambda: path.exists() and path.read_text().count("started") == 20)
         before = asked(client)
-        with degraded(client, server):
+        with degraded(client, server, other):
             time.sleep(SECONDS)  # the jobs end meanwhile
             during = 0 if degraded is busy else asked(client)
         during = (during or asked(client)) - before
