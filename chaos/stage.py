@@ -81,6 +81,7 @@ class Stage:
             self.fleet.producer(url, kind, kind, f"{self.seed}{kind}", rate / 2, lowest, highest)
         if not until(lambda: self._held(self.fleet.pids()) > 0, 20):
             raise Failure("no job was started within 20 s")
+        self._look_before()
 
     def push(self, jobs: dict[str, dict[str, Any]]) -> None:
         """Puts jobs in, in one command, as accepted ones."""
@@ -91,7 +92,7 @@ class Stage:
     def strike(self, what: str, effect: Effect, pids: Sequence[int], act: Callable[[], object], held: int | None = None) -> Fault:
         """Does it, and notes it as a fault of these processes; they held what they had begun, unless the caller knows better. Waits
         a while for them to begin something: a blow in the air proves nothing."""
-        self._before = self._before or {pid: self._size(pid) for pid in self.fleet.pids()}
+        self._look_before()
         if held is None:
             until(lambda: self._held(pids) > 0, 5)
             held = self._held(pids)
@@ -157,6 +158,15 @@ class Stage:
             )
         grown = max([0, *[self._size(pid)[1] - self._before[pid][1] for pid in kept]])
         self.expect(grown < 20 << 20, f"a worker grew by {grown >> 20} MiB")
+
+    def _look_before(self) -> None:
+        """Notes the files and the memory of each process, once, before the first fault: while connections are cut one may be missing."""
+        if not self._before:
+            looks = []
+            for _ in range(10):
+                looks.append({pid: self._size(pid) for pid in self.fleet.pids()})
+                time.sleep(0.03)
+            self._before = {pid: (max(look.get(pid, size)[0] for look in looks), size[1]) for pid, size in looks[-1].items()}
 
     def _held(self, pids: Sequence[int]) -> int:
         """How many jobs these processes have started and not ended."""
