@@ -138,7 +138,7 @@ def hogs(stage: Stage) -> None:
     before = set(stage.client.hkeys(final.WORKERS))
     for n in range(1, stage.times + 1):
         stage.push({f"hog{n}-{i}": {"@task": "hog", "letters": letters} for i in range(1, 4)})
-        pids = [_run_of(stage, f"hog{n}-{i}").pid for i in range(1, 4)]
+        pids = [_run_of(stage, f"hog{n}-{i}", 60).pid for i in range(1, 4)]  # one may wait behind another that holds its process
         stage.strike("hog", "none", pids, lambda: until(lambda: not final.pending(stage.client), 60))
     after = set(stage.client.hkeys(final.WORKERS))
     stage.expect(before == after, f"{len(before - after)} workers were taken for dead")
@@ -169,9 +169,9 @@ def _stops_busy(stage: Stage, worker: Worker, grace: float = GRACE) -> None:
     stage.strike("SIGTERM", "none", worker.pids(), lambda: _stops(stage, worker, grace))
 
 
-def _run_of(stage: Stage, job: str) -> oracle.Run:
-    if not until(lambda: bool(oracle.read(stage.notes).runs.get(job)), 10):
-        raise Failure(f"job {job} was not started within 10 s")
+def _run_of(stage: Stage, job: str, seconds: float = 10) -> oracle.Run:
+    if not until(lambda: bool(oracle.read(stage.notes).runs.get(job)), seconds):
+        raise Failure(f"job {job} was not started within {seconds:g} s")
     return oracle.read(stage.notes).runs[job][0]
 
 
