@@ -80,7 +80,7 @@ BUGS = (
     Bug("a finish is refused by a full server", "S10", "a full server was drained", (Edit("scripts/finish.lua", "#!lua flags=allow-oom\n", "#!lua\n"),)),
     Bug(
         "nobody but the process that runs the handlers beats", "W12", "taken for dead",
-        (Edit("worker/agent.py", "            self._do(clock.every(timing.beat, self._beats.beat))\n", ""),),
+        (Edit("supervisor/agent.py", "            self._do(clock.every(timing.beat, self._beats.beat))\n", ""),),
     ),
     Bug("there is no end to the deaths of a job", "W07", "ran", (Edit("worker/charge.py", "POISON = 3\n", "POISON = 5\n"),)),
     Bug(

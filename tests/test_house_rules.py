@@ -38,7 +38,7 @@ LAYERS = (
     "queue",  # what people call
     "worker.board worker.wire worker.charge worker.trouble worker.meter",
     "worker.beats",
-    "worker.lane worker.child",
+    "worker.lane",
     "worker.held",
     "worker.guard",
     "worker.helper",
@@ -50,9 +50,10 @@ LAYERS = (
     "worker.search worker.measure worker.info",
     "worker.tend",
     "worker",
-    "worker.settle worker.watch",
-    "worker.agent",
-    "worker.figures worker.supervisor",
+    "supervisor.child",
+    "supervisor.settle supervisor.watch",
+    "supervisor.agent",
+    "supervisor.figures supervisor",
     "chute",  # the public face
     "testing.door testing.hand testing.throwaway testing.burst",
     "testing.clock testing.expect testing.immediate",
@@ -89,8 +90,8 @@ PUBLIC = [
 
 WITHOUT_A_TEST: set[str] = {
     "__main__", "chute", "cli", "cli.common", "cli.demo", "demo", "demo.app", "demo.stage", "holdings", "release", "testing.door", "testing.hand",
-    "cli.child", "cli.expose", "cli.report", "spans", "worker.agent", "worker.child", "worker.guard", "worker.held", "worker.measure",
-    "worker.settle", "worker.wire",
+    "cli.child", "cli.expose", "cli.report", "spans", "supervisor.agent", "supervisor.child", "supervisor.settle", "worker.guard", "worker.held",
+    "worker.measure", "worker.wire",
 }  # fmt: skip
 """The modules that no test file mirrors: faces, data, and what the tests of their callers run whole."""
 

@@ -11,7 +11,7 @@ PAGE = (DOCS / "monitoring.md").read_text()
 
 def test_every_series_is_explained_and_no_other() -> None:
     named = set[str]()
-    for module in ("metrics", "worker/figures"):
+    for module in ("metrics", "supervisor/figures"):
         source = (ROOT / "src" / "chute" / f"{module}.py").read_text()
         calls = re.findall(r'(_gauge|_counter|HistogramMetricFamily)\(\s*"(\w+)"', source)
         named |= {f"{name}_total" if kind == "_counter" else name for kind, name in calls}

@@ -6,9 +6,9 @@ from typing import cast
 
 from chute.cli.common import extra, show_pages
 from chute.scrape import TEXT, Page
+from chute.supervisor import Supervisor
+from chute.supervisor.child import Child
 from chute.worker import clock
-from chute.worker.child import Child
-from chute.worker.supervisor import Supervisor
 
 LIVE = 5.0
 """Seconds in which the supervisor's own loop must have come by."""
@@ -40,7 +40,7 @@ def _ready(supervisor: Supervisor) -> bool:
 
 
 def _figures(supervisor: Supervisor) -> Callable[[], Page]:
-    metrics, figures = extra("chute.metrics", "metrics"), extra("chute.worker.figures", "metrics")
+    metrics, figures = extra("chute.metrics", "metrics"), extra("chute.supervisor.figures", "metrics")
     past = figures.Sum()
 
     def ended(child: Child, outcomes: Counter[tuple[str, str, str]]) -> None:

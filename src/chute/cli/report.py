@@ -5,7 +5,7 @@ import time
 
 from chute.cli.common import say
 from chute.cli.logs import Screen
-from chute.worker.supervisor import Supervisor
+from chute.supervisor import Supervisor
 from chute.worker.wire import Ready
 
 log = logging.getLogger("chute.worker")

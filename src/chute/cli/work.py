@@ -12,7 +12,7 @@ from chute.cli.changes import Changes
 from chute.cli.common import url_option
 from chute.cli.expose import expose
 from chute.cli.report import Report
-from chute.worker.supervisor import Supervisor
+from chute.supervisor import Supervisor
 from chute.worker.wire import Start
 
 

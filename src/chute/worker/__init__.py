@@ -2,7 +2,7 @@
 
 The parts, in the order of a job's way: `claim` (queued -> running), `execute` (run -> outcome), `finish` (outcome -> stored); `engine` lets them
 take turns, `lane` is a queue as one worker sees it, `slots` what it holds, `tend` the timers, `leave` the end. Above
-them `supervisor`, the process that keeps those of `chute work`.
+them `chute.supervisor`, the process that keeps those of `chute work`.
 """
 
 import asyncio

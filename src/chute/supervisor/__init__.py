@@ -14,13 +14,13 @@ from typing import Any
 
 from msgspec.structs import replace
 
+from chute.supervisor.agent import Agent
+from chute.supervisor.child import Child, see_off
+from chute.supervisor.settle import cause
+from chute.supervisor.watch import EVERY, Watch
 from chute.worker import clock
-from chute.worker.agent import Agent
-from chute.worker.child import Child, see_off
 from chute.worker.leave import what_runs
 from chute.worker.reclaim import PATIENCE
-from chute.worker.settle import cause
-from chute.worker.watch import EVERY, Watch
 from chute.worker.wire import Introduced, Ready, Said, Start
 
 log = logging.getLogger("chute.worker")

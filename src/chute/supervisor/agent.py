@@ -15,14 +15,14 @@ from chute.envelope import Refused
 from chute.holdings import Holdings, length_of
 from chute.line import Line
 from chute.rest import Rest
+from chute.supervisor.child import Child
+from chute.supervisor.settle import settle
+from chute.supervisor.watch import Marks
 from chute.worker import clock
 from chute.worker.beats import Beats, Identity
 from chute.worker.care import Caretaker
-from chute.worker.child import Child
 from chute.worker.clock import Timing
 from chute.worker.reclaim import answer, insist, left_behind, read
-from chute.worker.settle import settle
-from chute.worker.watch import Marks
 from chute.worker.wire import Ready
 
 log = logging.getLogger("chute.worker")

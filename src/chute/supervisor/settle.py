@@ -12,9 +12,9 @@ from functools import partial
 from chute.envelope import Refused
 from chute.holdings import Holdings
 from chute.outcome import Outcome
+from chute.supervisor.child import Child
 from chute.worker import execute
 from chute.worker.charge import POISON
-from chute.worker.child import Child
 from chute.worker.held import Held
 from chute.worker.reclaim import Ask, all_started, none_started, read, take_over
 from chute.worker.wire import Tasks

@@ -11,8 +11,8 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 from prometheus_client.registry import Collector
 
 from chute.release import VERSION
-from chute.worker.agent import Agent
-from chute.worker.child import Child
+from chute.supervisor.agent import Agent
+from chute.supervisor.child import Child
 from chute.worker.meter import BUCKETS
 from chute.worker.wire import Measured
 

@@ -7,8 +7,8 @@ job of it may take its time nothing is done about it: it is busy. Time in which 
 import logging
 from collections.abc import Callable, Sequence
 
+from chute.supervisor.child import Child
 from chute.worker import clock
-from chute.worker.child import Child
 
 log = logging.getLogger("chute.worker")
 EVERY = 0.1
