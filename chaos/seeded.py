@@ -75,7 +75,7 @@ BUGS = (
     ),
     Bug(
         "an enqueue without an answer is repeated", "N03", "ran more often",
-        (Edit("connection.py", f"{_RAISE}            return self.run(", "            return self.run("),),
+        (Edit("endpoint.py", f"{_RAISE}            return self.replies(", "            return self.replies("),),
     ),
     Bug("a finish is refused by a full server", "S10", "a full server was drained", (Edit("scripts/finish.lua", "#!lua flags=allow-oom\n", "#!lua\n"),)),
     Bug(
@@ -86,10 +86,10 @@ BUGS = (
     Bug(
         "scripts are loaded once", "S12", "while scripts were forgotten",
         (
-            Edit("worker/engine.py", _LOAD, f"        if not self.claims.ahead:\n    {_LOAD}"),
-            Edit("worker/care.py", "self._line.send(LOAD, lambda _: None)", "pass"),
-            Edit("worker/beats.py", "self._line.send(LOAD, lambda _: None)", "pass"),
-            Edit("worker/reclaim.py", "replies = await line.ask([*LOAD, command])", "pass"),
+            Edit("worker/route.py", _LOAD, f"        if not self.ahead:\n    {_LOAD}"),
+            Edit("worker/care.py", "self._lines.send(place_of(queue), LOAD, lambda _: None)", "pass"),
+            Edit("worker/beats.py", "self._lines.send(place_of(queue), LOAD, lambda _: None)", "pass"),
+            Edit("worker/reclaim.py", "replies = await lines.ask(place, [*LOAD, command])", "pass"),
         ),
     ),
 )  # fmt: skip

@@ -90,7 +90,7 @@ def send(client: redis.Redis, *command: str | bytes | int) -> Any:
     return untyped.execute_command(*command)
 
 
-def _end_with_parent(parent: int) -> None:
+def end_with_parent(parent: int) -> None:
     """Runs in the new process before the server does. The parent may have ended before the wish was made, hence the second look."""
     if _LIBC is not None:
         _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
@@ -117,6 +117,8 @@ class Server:
         self.socket = str(self.directory / "s")
         self.url = f"unix://{self.socket}"
         self.port = free_port() if tcp else 0
+        self.bus = 0
+        """The port on which it speaks to the others of its Cluster."""
         self.tcp_url = f"redis://127.0.0.1:{self.port}" if tcp else ""
         self.process: subprocess.Popen[bytes] | None = None
         self._options = options
@@ -146,7 +148,7 @@ class Server:
             [program, *fixed, *kept, *self._options],
             stdin=subprocess.DEVNULL,
             cwd=self.directory,
-            preexec_fn=lambda: _end_with_parent(parent),  # noqa: PLW1509 - one system call, before any thread exists there
+            preexec_fn=lambda: end_with_parent(parent),  # noqa: PLW1509 - one system call, before any thread exists there
         )
         if not until(self._answers):
             raise TimeoutError(f"{self.kind} does not answer: {self.log()}")

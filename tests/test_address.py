@@ -6,7 +6,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from chute.address import Address, choose, client_url, login_advice, redact, resolve
+from chute.address import Address, choose, client_url, login_advice, redact, resolve, several
 
 CANARY = "c4n4ry"
 ESCAPES = "in a password, / ? # @ are written %2F %3F %23 %40"
@@ -109,6 +109,12 @@ def shown(url: str) -> str:
         f"redis://user:a?{CANARY}@host",
         f"user:{CANARY}@host:6379",
         f"redis:user:{CANARY}@host",
+        f"redis+sentinel://user:{CANARY}@a:1,b:2/main",
+        f"redis+sentinel://a:1,b:2/main?sentinel_password={CANARY}",
+        f"redis+sentinel://user:{CANARY}@a:1,b:2",
+        f"rediss+cluster://:{CANARY}@a:1,b",
+        f"redis+cluster://:a@{CANARY}@a:x,b",
+        f"redis+cluster://:{CANARY}/+=@a:1,b:2",
     ],
 )
 def test_a_password_is_never_shown(url: str) -> None:
@@ -149,3 +155,51 @@ def test_what_surrounds_a_password_is_shown() -> None:
 )
 def test_what_to_do_about_a_refused_login(url: str, says: str) -> None:
     assert login_advice(url) == says
+
+
+@pytest.mark.parametrize(
+    ("url", "kind", "hosts", "master", "node"),
+    [
+        ("redis+sentinel://a,b:2/main", "sentinel", (("a", 26379), ("b", 2)), "main", "redis://h:1"),
+        ("valkeys+sentinel://u:p@a/main/3", "sentinel", (("a", 26379),), "main", "rediss://u:p@h:1/3"),
+        ("redis+sentinel://a/main?socket_timeout=1", "sentinel", (("a", 26379),), "main", "redis://h:1?socket_timeout=1"),
+        ("redis+cluster://a,[::1]:7", "cluster", (("a", 6379), ("::1", 7)), "", "redis://h:1"),
+        ("valkey+cluster://:p%40@a/0?ssl_ca_certs=%2Fca", "cluster", (("a", 6379),), "", "redis://:p%40@h:1/0?ssl_ca_certs=%2Fca"),
+    ],
+)
+def test_a_url_of_several_servers(url: str, kind: str, hosts: tuple[tuple[str, int], ...], master: str, node: str) -> None:
+    those = several(url)
+    assert those is not None
+    assert (those.kind, those.hosts, those.master, those.node("h", 1)) == (kind, hosts, master, node)
+    assert resolve(url).url == url
+
+
+def test_the_sentinels_have_a_login_of_their_own() -> None:
+    those = several("redis+sentinel://:theirs@a/main?sentinel_username=s&sentinel_password=p%40&db=2")
+    assert those is not None
+    assert those.of_sentinels == {"username": "s", "password": "p@"}
+    assert those.node("::1", 2) == "redis://:theirs@[::1]:2?db=2"
+
+
+@pytest.mark.parametrize(
+    ("url", "says"),
+    [
+        ("redis+sentinel://a:1,b:2", "does not name the primary"),
+        ("redis+sentinel://a:1,b:2/", "does not name the primary"),
+        ("redis+cluster://a/1", "names database 1"),
+        ("redis+cluster://", "host:port,host:port"),
+        ("redis+cluster://a,,b", "host:port,host:port"),
+        ("redis+cluster://a:b:c", "host:port,host:port"),
+        ("redis+sentinel://a:99999999/main", "host:port,host:port"),
+        ("unix+cluster:///s", "not a server's URL"),
+        ("redis+proxy://a", "not a server's URL"),
+    ],
+)
+def test_what_is_no_url_of_several_servers(url: str, says: str) -> None:
+    with pytest.raises(ValueError, match=says):
+        resolve(url)
+
+
+@pytest.mark.parametrize("url", ["redis://a:1", "unix:///s", "http://a", ""])
+def test_one_server_is_not_several(url: str) -> None:
+    assert several(url) is None

@@ -26,24 +26,29 @@ LAYERS = (
     "context outcome policy signature version server",  # what a job is, and the server that is there
     "around",
     "spans sentry",
-    "trace",
+    "trace operation",
+    "endpoint",
+    "topology",
+    "atlas",
+    "target",
+    "nodes",
     "connection",
     "store line",  # the one door to the server
-    "holdings sight",
+    "holdings sight lines",
     "waiting admin metrics resource roster steps",
     "finding",
     "result explain snapshot",
     "call",
     "task",
     "queue",  # what people call
-    "worker.board worker.wire worker.charge worker.trouble worker.meter",
+    "worker.board worker.wire worker.charge worker.trouble worker.meter worker.route",
     "worker.beats",
     "worker.lane",
     "worker.held",
     "worker.guard",
     "worker.helper",
     "worker.slots worker.execute worker.finish",
-    "worker.claim",
+    "worker.claim worker.shuttle worker.results",
     "worker.engine",
     "worker.reclaim",
     "worker.leave worker.care",
@@ -91,13 +96,13 @@ PUBLIC = [
 WITHOUT_A_TEST: set[str] = {
     "__main__", "chute", "cli", "cli.common", "cli.demo", "demo", "demo.app", "demo.stage", "holdings", "release", "testing.door", "testing.hand",
     "cli.child", "cli.expose", "cli.report", "spans", "supervisor.agent", "supervisor.child", "supervisor.settle", "worker.guard", "worker.held",
-    "worker.measure", "worker.wire",
+    "worker.measure", "worker.wire", "connection", "lines", "operation", "topology", "atlas", "target", "worker.route", "worker.shuttle",
 }  # fmt: skip
 """The modules that no test file mirrors: faces, data, and what the tests of their callers run whole."""
 
 OF_NO_MODULE = {
     "cli/test_clear.py", "test_chaos.py", "test_examples.py", "test_house_rules.py", "test_new_user.py", "test_protocol_model.py", "test_readme.py",
-    "test_servers.py", "test_state_machine.py", "worker/test_degraded.py", "test_typing.py", "test_wait_model.py", "test_web.py",
+    "test_servers.py", "test_state_machine.py", "test_topologies.py", "worker/test_degraded.py", "test_typing.py", "test_wait_model.py", "test_web.py",
 }  # fmt: skip
 OF_NO_MODULE_EITHER = ("contract", "deploy", "docs", "scripts")
 """Tests of promises, of the monitoring, of the documentation, of the scripts and of the tests themselves."""

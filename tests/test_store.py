@@ -8,8 +8,9 @@ import pytest
 
 import chute
 from chute import connection, script, store
-from chute.connection import Endpoint, Operation
+from chute.connection import Endpoint
 from chute.errors import Rejected, Unconfirmed
+from chute.operation import Operation
 from chute.store import Store
 from contract.proxy import Proxy
 from servers import Server, send

@@ -4,20 +4,46 @@ The order is `--url`, `Queue(url=...)`, `CHUTE_URL`, `REDIS_URL`, the embedded s
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
+from urllib.parse import parse_qsl, urlencode
 
 from redis.connection import parse_url
 
 from chute import settings
 
-_PASSWORD = re.compile(r"^((?:[a-z]+://)?+[^:/?#@]*:).*@", re.DOTALL | re.IGNORECASE)
+_PASSWORD = re.compile(r"^((?:[a-z+]+://)?+[^:/?#@]*:).*@", re.DOTALL | re.IGNORECASE)
 """Up to the last @: a password may hold what should have been escaped."""
 _QUERY_PASSWORD = re.compile(r"([?&][a-z_]*password=)[^&]*", re.IGNORECASE)
+_SENTINELS = "redis+sentinel://host:26379,host:26379/mymaster"
+_LOOKS_LIKE = f"redis://host:6379/0, unix:///path/to/socket, {_SENTINELS} or redis+cluster://host:6379,host:6379"
 _ESCAPES = "in a password, / ? # @ are written %2F %3F %23 %40"
 _SCHEMES = {"redis": "redis", "rediss": "rediss", "valkey": "redis", "valkeys": "rediss", "unix": "unix"}
+_SEVERAL = re.compile(r"(rediss?|valkeys?)\+(sentinel|cluster)://((?:.*@)?)([^/?@]*)(/[^?]*)?(\?.*)?", re.DOTALL)
+_HOST = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[^:\[\]]+)(?::(\d{1,5}))?")
+_PORTS = {"sentinel": 26379, "cluster": 6379}
+_OF_SENTINELS = ("sentinel_username", "sentinel_password")
+
+
+@dataclass(frozen=True, slots=True)
+class Several:
+    """What a URL of several servers says: whom to ask where the keys are, and how to dial whom they name."""
+
+    kind: str
+    """`sentinel` or `cluster`."""
+    hosts: tuple[tuple[str, int], ...]
+    master: str
+    """The name by which Sentinels know the primary; "" in a Cluster."""
+    of_sentinels: Mapping[str, str]
+    """What logs in to the Sentinels themselves."""
+    _head: str
+    _tail: str
+
+    def node(self, host: str, port: int) -> str:
+        """The URL of one server."""
+        return f"{self._head}{f'[{host}]' if ':' in host else host}:{port}{self._tail}"
 
 
 @dataclass(frozen=True)
@@ -76,10 +102,13 @@ def resolve(url: str | None = None) -> Address:
 
 @lru_cache(maxsize=64)
 def client_url(url: str, source: str = "the URL") -> str:
-    """The URL as redis-py reads it: Valkey's schemes are Redis's under another name. Raises ValueError when it is not a server's URL."""
+    """The URL as redis-py reads it: Valkey's schemes are Redis's under another name. Where it names several servers, that of the first.
+    Raises ValueError when it is not a server's URL."""
+    if those := several(url, source):
+        url = those.node(*those.hosts[0])
     scheme, colon, rest = url.partition(":")
     if not colon or scheme not in _SCHEMES:
-        raise ValueError(f"{source} is not a server's URL: {redact(url)}. A URL looks like redis://host:6379/0 or unix:///path/to/socket")
+        raise ValueError(f"{source} is not a server's URL: {redact(url)}. A URL looks like {_LOOKS_LIKE}")
     known = f"{_SCHEMES[scheme]}:{rest}"
     try:
         parse_url(known)
@@ -87,6 +116,27 @@ def client_url(url: str, source: str = "the URL") -> str:
         why = _ESCAPES if "@" in rest else error  # its own words may quote the password
         raise ValueError(f"{source} is not a server's URL: {redact(url)} ({why})") from None
     return known
+
+
+@lru_cache(maxsize=64)
+def several(url: str, source: str = "the URL") -> Several | None:
+    """What a URL says that names Sentinels or a Cluster; None for any other. Raises ValueError when that makes no sense."""
+    if not (read := _SEVERAL.fullmatch(url)):
+        return None
+    scheme, kind, login, hosts, path, query = (part or "" for part in read.groups())
+    named = [_HOST.fullmatch(host) for host in hosts.split(",")]
+    if not all(named):
+        raise ValueError(f"{source} does not list its servers as host:port,host:port: {redact(url)}")
+    listed = tuple((host[1].strip("[]"), int(host[2] or _PORTS[kind])) for host in named if host)
+    master, _, db = path.removeprefix("/").partition("/") if kind == "sentinel" else ("", "", path.removeprefix("/"))
+    if kind == "sentinel" and not master:
+        raise ValueError(f"{source} does not name the primary that the Sentinels watch: {redact(url)}. As in {_SENTINELS}")
+    if kind == "cluster" and db not in ("", "0"):
+        raise ValueError(f"{source} names database {db}, and a Cluster has only 0: {redact(url)}")
+    options = dict(parse_qsl(query.removeprefix("?"), keep_blank_values=True))
+    theirs = {name.removeprefix("sentinel_"): options.pop(name) for name in _OF_SENTINELS if name in options}
+    tail = (f"/{db}" if db else "") + (f"?{urlencode(options)}" if options else "")
+    return Several(kind, listed, master, theirs, f"{_SCHEMES[scheme]}://{login}", tail)
 
 
 def login_advice(url: str) -> str:

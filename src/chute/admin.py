@@ -129,7 +129,7 @@ def requeue(endpoint: Endpoint, name: str, letter: Letter) -> bool:
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         body = letter.body  # not JSON: it goes back as it came
     job_id = letter.fields.get("job_id", "")
-    return endpoint.run(Store(name).requeue(letter.stream, letter.id, body, job_id if is_job_id(job_id) else ""))
+    return endpoint.run(Store(name).requeue(letter.stream, letter.id, body, job_id if is_job_id(job_id) else "", spread=endpoint.spread))
 
 
 def requeue_all(endpoint: Endpoint, name: str, letters: Sequence[Letter]) -> tuple[int, int]:

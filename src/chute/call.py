@@ -181,7 +181,7 @@ class Sender:
             if Sender.instead:
                 return Sender.instead.send(self.queue, carrying)
             if confirm != "memory":
-                self.endpoint.run(confirmable(confirm))
+                self.endpoint.run(confirmable(self.store.name, confirm))
             self.endpoint.run(self.store.enqueue(carrying, confirm))
 
     async def asend(self, jobs: list[Sendable], confirm: Confirm = "memory") -> None:
@@ -190,7 +190,7 @@ class Sender:
             if Sender.instead:
                 return await Sender.instead.asend(self.queue, carrying)
             if confirm != "memory":
-                await self.endpoint.arun(confirmable(confirm))
+                await self.endpoint.arun(confirmable(self.store.name, confirm))
             await self.endpoint.arun(self.store.enqueue(carrying, confirm))
 
     def job(self, job_id: str, returns: Any = Any, kept: bool = True) -> Job[Any]:

@@ -68,11 +68,12 @@ def _found(endpoint: Endpoint, search: Search, job_id: str, queue: str | None) -
 
 def _unworked(endpoint: Endpoint, search: Search, known: set[str]) -> Iterator[str]:
     """Queues that no worker has ever worked: only their lists tell of them."""
-    cursor, more = 0, True
-    while more and not search.spent:
-        cursor, names = endpoint.run(sight.lists(cursor, SCAN))
-        more = cursor != 0
-        yield from (name for name in names if name not in known)
+    for part in endpoint.parts:
+        cursor, more = 0, True
+        while more and not search.spent:
+            cursor, names = part.run(sight.lists(cursor, SCAN))
+            more = cursor != 0
+            yield from (name for name in names if name not in known)
 
 
 def _ended(endpoint: Endpoint, search: Search, job_id: str, queue: str | None) -> Answer | None:

@@ -11,7 +11,8 @@ from typing import Any, TypeVar
 import msgspec
 
 from chute.admin import STREAMS, Letter, letter_of
-from chute.connection import Endpoint, Operation
+from chute.connection import Endpoint
+from chute.operation import Operation
 from chute.sight import Ready, Sight
 from chute.store import CHUNK, Store, worker_ids
 

@@ -33,7 +33,6 @@ class Holdings:
             leases=self.leases, queue=on.queue, scheduled=on.scheduled, dead=on.dead, refused=on.refused, tags=on.tags
         )
         self._adopt = script.ADOPT.on(leases=self.leases, tags=on.tags)
-        self.note: Command = ("SADD", keys.QUEUES, name)
         self.register: Command = script.REGISTER.on(workers=on.workers)(worker=worker)
         self.beat: Command = beat_of(name, [worker])
         self._close = script.CLOSE.on(workers=on.workers)
@@ -77,10 +76,28 @@ class Holdings:
             [keys.result(job_id) if job_id else self.leases for job_id, _ in records], [record for _, record in records]
         )
 
+    def store(self, job_id: str, tag: int, record: bytes) -> Command:
+        """Writes the result that a record holds, for the finish of that record without it."""
+        return script.STORE.on(result=keys.result(job_id))(queue=self.name, tag=tag, record=record)
+
     def count(self, minute: int, counts: Mapping[str, int]) -> list[Command]:
         """Adds to what was finished in a minute since the epoch."""
         key = self._on.counts(minute)
         return [*[("HINCRBY", key, outcome, count) for outcome, count in counts.items()], ("EXPIRE", key, COUNTS_TTL)]
+
+
+NOTED_AT = keys.QUEUES
+"""The key that decides which server knows the names of all queues."""
+
+
+def note(queue: str) -> Command:
+    """Writes down that a queue is worked, so that it is known where nobody names it."""
+    return ("SADD", NOTED_AT, queue)
+
+
+def place_of(queue: str) -> str:
+    """The key that decides which server has everything of a queue."""
+    return keys_of(queue).queue
 
 
 def beat_of(queue: str, workers: list[str]) -> Command:

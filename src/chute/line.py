@@ -12,20 +12,24 @@ import random
 import time
 from collections import deque
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import Any, TypeAlias
 
 import hiredis
 import redis
 
-from chute.connection import TIMEOUT, Endpoint, refused
+from chute.endpoint import TIMEOUT, Server
 from chute.errors import ServerUnavailable
+from chute.operation import refused
 from chute.rest import Rest
 from chute.script import Command
+from chute.target import Node, Place
 
 log = logging.getLogger("chute.line")
+Where: TypeAlias = Server | Place | Node
+"""Whom a line is to."""
 Done = Callable[[list[Any] | None], Any]
 """Gets the replies of one exchange, errors as values; None when they were lost."""
-FIRST_PAUSE, LONGEST_PAUSE = 0.02, 2.0
+FIRST_PAUSE = 0.02
 CLOSE_AGAIN = 0.1
 
 
@@ -43,15 +47,15 @@ class Line:
 
     def __init__(
         self,
-        endpoint: Endpoint,
+        where: Where,
         changed: Callable[["Line"], None],
         pushed: Callable[[Any], None] | None = None,
         rest: Rest | None = None,
     ) -> None:
         self.connected = False
         self.error: Exception | None = None
-        self._rest = rest
-        self._endpoint, self._changed, self._pushed = endpoint, changed, pushed
+        self.rest = rest
+        self._where, self._changed, self._pushed = where, changed, pushed
         self._pending: deque[_Exchange] = deque()
         self._outbox: asyncio.Queue[bytes] = asyncio.Queue()
         self._life: asyncio.Task[None] | None = None
@@ -65,15 +69,15 @@ class Line:
     @property
     def up(self) -> bool:
         """Whether something may be sent: the server is there, and it does not refuse everything."""
-        return self.connected and (self._rest is None or self._rest.over)
+        return self.connected and (self.rest is None or self.rest.over)
 
     def send(self, commands: Iterable[Command], done: Done, timeout: float = TIMEOUT) -> None:
         """Sends the commands in one write; `done` gets their replies. Where the line is not up it gets None at once: nothing was sent."""
         if not self.up:
             done(None)
             return
-        if self._rest:
-            self._rest.sends()
+        if self.rest:
+            self.rest.sends()
         packed = [hiredis.pack_command(command) for command in commands]  # type: ignore[arg-type]
         self._pending.append(_Exchange(len(packed), done, time.monotonic() + timeout))
         self._outbox.put_nowait(b"".join(packed))
@@ -90,9 +94,12 @@ class Line:
         return await answer
 
     def check(self) -> None:
-        """Gives up the connection when an answer is overdue. Called by whoever owns a timer."""
+        """Gives up the connection when an answer is overdue, or another server has taken over. Called by whoever owns a timer."""
         if self._pending and self._pending[0].due < time.monotonic():
             self.error = redis.TimeoutError("no answer in time")
+            self._hang_up()
+        elif self.connected and self._where.left():
+            self.error = redis.ConnectionError("another server has taken over")
             self._hang_up()
 
     async def close(self) -> None:
@@ -115,21 +122,17 @@ class Line:
             except (redis.RedisError, OSError, TimeoutError, ServerUnavailable) as error:
                 self.error = error
                 if connection is None:
-                    pause = LONGEST_PAUSE if refused(error) else pause
+                    pause = self._where.longest_pause if refused(error) else pause
                     self._changed(self)
             finally:
                 self._down()
                 if connection is not None:
                     await connection.disconnect(nowait=True)
             await asyncio.sleep(pause * random.uniform(0.5, 1))  # noqa: S311 - so that many workers do not return at once
-            pause = min(LONGEST_PAUSE, pause * 2)
+            pause = min(self._where.longest_pause, pause * 2)
 
     async def _dial(self) -> Any:
-        if self._endpoint.address.embedded:
-            await asyncio.to_thread(self._endpoint.url)
-        connection: Any = (await self._endpoint.loop_pool()).make_connection()
-        async with asyncio.timeout(TIMEOUT):
-            await connection.connect()
+        connection = await self._where.adial()
         connection.socket_timeout = None  # an answer's deadline is ours: one check for all of them
         if self._pushed:
             connection._parser.set_invalidation_push_handler(self._push)
@@ -163,8 +166,11 @@ class Line:
                 reply = await connection.read_response(timeout=math.inf)
             except (redis.ResponseError, redis.BusyLoadingError) as error:
                 reply = error
-            if self._rest:
-                self._rest.answered(reply)
+                if self._where.elsewhere(reply):
+                    self.error = error
+                    return  # it has done nothing, nor has what follows it: as if it had not been sent
+            if self.rest:
+                self.rest.answered(reply)
             exchange = self._pending[0]
             exchange.replies.append(reply)
             if len(exchange.replies) == exchange.count:

@@ -48,7 +48,7 @@ class QueueCollector(Collector):
         try:
             where = endpoint(self._url)
             observed = self.observe()
-            memory = where.run(store.memory())
+            memory = max((part.run(store.memory()) for part in where.parts), key=_fullness)
         except ChuteError:
             yield _gauge("chute_server_up", "Whether the server answered", [((), 0)])
             return
@@ -109,6 +109,12 @@ class QueueCollector(Collector):
         if self._seen.get(name, (b"",))[0] != digest:
             self._seen[name] = (digest, each.at)
         return each.at - self._seen[name][1]
+
+
+def _fullness(memory: dict[str, str]) -> float:
+    """How full a server is: the fullest of a Cluster is the first that refuses."""
+    used, most = int(memory.get("used_memory", 0)), int(memory.get("maxmemory", 0))
+    return used / most if most else used / (1 << 60)
 
 
 def _of_server(memory: dict[str, str]) -> Iterator[Metric]:

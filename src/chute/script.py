@@ -14,6 +14,19 @@ Command = tuple[str | bytes | int, ...]
 _HEAD = re.compile(r"^-- (KEYS|ARGV):(.*)$", re.MULTILINE)
 
 
+_KEYLESS = frozenset(("CLIENT", "COMMAND", "INFO", "PING", "SCAN", "SCRIPT", "TIME", "WAIT", "WAITAOF"))
+
+
+def key_of(command: Command) -> str | bytes | None:
+    """The first key that a command names, which decides where it belongs; None where it names none."""
+    if command[0] in _KEYLESS:
+        return None
+    key = command[3] if command[0] == "EVALSHA" else command[1]
+    if not isinstance(key, str | bytes):
+        raise TypeError(f"the command {command[0]!r} names {key!r} as its key")
+    return key
+
+
 class Script:
     """One script: its source, its address, and the names of what it takes."""
 
@@ -61,6 +74,7 @@ CLAIM = _load("claim")
 CLOSE = _load("close")
 ENQUEUE = _load("enqueue")
 FINISH = _load("finish")
+FORGET = _load("forget")
 INFORM = _load("inform")
 OBSERVE = _load("observe")
 PAUSE = _load("pause")
@@ -69,7 +83,26 @@ RECLAIM = _load("reclaim")
 REGISTER = _load("register")
 REQUEUE = _load("requeue")
 RESUME = _load("resume")
+STORE = _load("store")
 
-SCRIPTS = (ADOPT, BEAT, BROWSE, CLAIM, CLOSE, ENQUEUE, FINISH, INFORM, OBSERVE, PAUSE, PROMOTE, RECLAIM, REGISTER, REQUEUE, RESUME)
+SCRIPTS = (
+    ADOPT,
+    BEAT,
+    BROWSE,
+    CLAIM,
+    CLOSE,
+    ENQUEUE,
+    FINISH,
+    FORGET,
+    INFORM,
+    OBSERVE,
+    PAUSE,
+    PROMOTE,
+    RECLAIM,
+    REGISTER,
+    REQUEUE,
+    RESUME,
+    STORE,
+)
 LOAD: tuple[Command, ...] = tuple(("SCRIPT", "LOAD", script.source) for script in SCRIPTS)
 """The commands that make every script known to a server."""

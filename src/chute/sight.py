@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from typing import Any, Literal
 
 from chute import keys, script
-from chute.connection import Operation, accepted
 from chute.keys import keys_of
+from chute.operation import Operation, accepted
 from chute.script import Command
 from chute.store import TIME, seconds_of
 

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
 from chute import keys, script
-from chute.connection import Operation, accepted
 from chute.errors import Rejected, Unconfirmed
 from chute.keys import keys_of
+from chute.operation import Operation, accepted
 from chute.script import Command
 
 CHUNK = 1000
@@ -27,8 +27,8 @@ Confirm: TypeAlias = Literal["memory", "disk", "replica"]
 _CONFIRM: dict[Confirm, list[Command]] = {"memory": [], "disk": [("WAITAOF", 1, 0, 3000)], "replica": [("WAIT", 1, 3000)]}
 
 
-def confirmable(confirm: Confirm) -> Operation[None]:
-    """Whether the server can confirm at all; Rejected where it cannot."""
+def confirmable(queue: str, confirm: Confirm) -> Operation[None]:
+    """Whether the server of a queue can confirm at all; Rejected where it cannot."""
     sections: tuple[Command, ...] = (("INFO", "persistence"), ("INFO", "replication"), ("COMMAND", "INFO", "WAITAOF"))
 
     def read(replies: list[Any]) -> None:
@@ -38,7 +38,7 @@ def confirmable(confirm: Confirm) -> Operation[None]:
         if confirm == "replica" and info.get("connected_slaves", "0") == "0":
             raise Rejected('confirm="replica" needs a replica, and none is connected. Nothing was sent')
 
-    return Operation(sections, read)
+    return Operation(sections, read, at=keys_of(queue).queue)
 
 
 def worker_ids(fields: Iterable[bytes]) -> list[str]:
@@ -64,6 +64,11 @@ def read_result(job_id: str) -> Operation[dict[bytes, bytes]]:
 def watch_result(job_id: str) -> Operation[dict[bytes, bytes]]:
     """The result hash; a missing one announces itself on this connection."""
     return Operation((TRACKING_ON, fetch_result(job_id)), lambda replies: _hash(accepted(replies[1])))
+
+
+def key_of_result(job_id: str) -> str:
+    """The key of a result hash."""
+    return keys.result(job_id)
 
 
 def job_of(key: bytes) -> str:
@@ -206,11 +211,13 @@ class Store:
         command: Command = ("XREVRANGE", self._stream(stream), before, "-", "COUNT", limit)
         return Operation((command,), lambda replies: [(entry, dict(_pairs(fields))) for entry, fields in accepted(replies[0])])
 
-    def requeue(self, stream: str, entry: str, body: bytes, job_id: str) -> Operation[bool]:
-        """Puts a dead letter back, once: deletes its old result and the letter. False when it was gone."""
-        letters = self._stream(stream)
-        call = script.REQUEUE.on(letters=letters, queue=self.keys.queue, result=keys.result(job_id) if job_id else letters)
-        return Operation((call(body=body, id=entry),), lambda replies: bool(accepted(replies[0])), _unknown)
+    def requeue(self, stream: str, entry: str, body: bytes, job_id: str, *, spread: bool = False) -> Operation[bool]:
+        """Puts a dead letter back, once: deletes its old result and the letter. False when it was gone. `spread`: the result may be on another
+        server, and is deleted there before."""
+        letters, result = self._stream(stream), keys.result(job_id)
+        call = script.REQUEUE.on(letters=letters, queue=self.keys.queue, result=result if job_id and not spread else letters)
+        before = (script.FORGET.on(result=result)(),) if job_id and spread else ()
+        return Operation((*before, call(body=body, id=entry)), lambda replies: bool([accepted(reply) for reply in replies][-1]), _unknown)
 
     def purge(self, stream: str, entries: list[str]) -> Operation[int]:
         """Deletes dead letters; how many there were."""

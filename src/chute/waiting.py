@@ -15,7 +15,12 @@ import redis
 
 from chute import connection, store
 from chute.connection import Endpoint
+from chute.endpoint import Server, exchange, forget_closed
+from chute.errors import Rejected
 from chute.line import Line
+from chute.lines import Lines
+from chute.nodes import Nodes
+from chute.operation import LOST, Operation
 
 Hash = dict[bytes, bytes]
 REREAD = 5.0
@@ -39,18 +44,22 @@ def wait(endpoint: Endpoint, job_id: str, deadline: float | None) -> Hash:
 
 
 def _watch(endpoint: Endpoint, job_id: str, deadline: float | None) -> Hash:
-    held = endpoint.dial()
+    held = endpoint.at(store.key_of_result(job_id)).dial()
     try:
-        fields = endpoint.exchange(held, store.watch_result(job_id))
+        fields = _read(held, store.watch_result(job_id))
         while not finished(fields) and (left := _left(deadline)) > 0:
             with suppress(redis.TimeoutError):
                 held.read_response(push_request=True, timeout=min(left, REREAD), disconnect_on_error=False)
-            fields = endpoint.exchange(held, store.read_result(job_id))
+            fields = _read(held, store.read_result(job_id))
         return fields
-    except connection.LOST:
+    except (*LOST, Rejected):  # it may be elsewhere now
         return endpoint.run(store.read_result(job_id))
     finally:
         held.disconnect()
+
+
+def _read(held: Any, operation: Operation[Hash]) -> Hash:
+    return operation.read(exchange(held, operation.commands))
 
 
 def _left(deadline: float | None) -> float:
@@ -58,11 +67,11 @@ def _left(deadline: float | None) -> float:
 
 
 class Watch:
-    """Everything that one event loop waits for on one server."""
+    """Everything that one event loop waits for under one address."""
 
     def __init__(self, endpoint: Endpoint) -> None:
         self._endpoint = endpoint
-        self._line = Line(endpoint, self._changed, self._pushed)
+        self._lines = Lines(endpoint, self._changed, self._pushed)
         self._reached = False
         self._waiting: dict[str, set[asyncio.Future[Hash]]] = {}
         self._timer: asyncio.Task[None] | None = None
@@ -74,7 +83,8 @@ class Watch:
         future: asyncio.Future[Hash] = asyncio.get_running_loop().create_future()
         waiting = self._waiting.setdefault(job_id, set())
         waiting.add(future)
-        self._line.open()
+        if isinstance(self._endpoint, Nodes) and not self._reached:
+            await self._endpoint.arun(store.read_result(job_id))  # raises where nobody is; from then on it is known who has what
         self._timer = self._timer or asyncio.create_task(self._tick(), name="chute watch")
         self._read((job_id,))
         try:
@@ -88,18 +98,18 @@ class Watch:
                 self._waiting.pop(job_id, None)
 
     async def close(self) -> None:
-        """Closes the connection. Who still waits is served by the next one."""
+        """Closes the connections. Who still waits is served by the next ones."""
         timer, self._timer = self._timer, None
         if timer:
             timer.cancel()
-        await self._line.close()
+        await self._lines.close()
 
     def _changed(self, line: Line) -> None:
         if line.connected:
             self._reached = True
             line.send([store.TRACKING_ON], lambda _: None)
             self._read(list(self._waiting))
-        elif not self._reached:  # later on it waits for the server to come back
+        elif not self._reached and isinstance(self._endpoint, Server):  # later on it waits for the server to come back
             for future in [future for waiting in self._waiting.values() for future in waiting if not future.done()]:
                 future.set_exception(self._endpoint.unreachable(line.error))
 
@@ -110,7 +120,7 @@ class Watch:
 
     def _read(self, job_ids: Iterable[str]) -> None:
         for job_id in job_ids:
-            self._line.send([store.fetch_result(job_id)], partial(self._answered, job_id))
+            self._lines.send(store.key_of_result(job_id), [store.fetch_result(job_id)], partial(self._answered, job_id))
 
     def _answered(self, job_id: str, replies: list[Any] | None) -> None:
         fields: Any = replies and replies[0]
@@ -120,17 +130,17 @@ class Watch:
                     future.set_result(fields)
 
     async def _tick(self) -> None:
-        """Overdue answers, the safety net, and the end of an idle connection."""
+        """Overdue answers, the safety net, and the end of idle connections."""
         idle_since = time.monotonic()
         while True:
             await asyncio.sleep(REREAD)
-            self._line.check()
+            self._lines.check()
             self._read(list(self._waiting))
             if self._waiting:
                 idle_since = time.monotonic()
             elif time.monotonic() - idle_since >= IDLE:
                 self._timer = None
-                await self._line.close()
+                await self._lines.close()
                 return
 
 
@@ -141,7 +151,7 @@ def watch(endpoint: Endpoint) -> Watch:
     """What the running event loop waits for on that server."""
     loop = asyncio.get_running_loop()
     if loop not in _watches:
-        connection.forget_closed(_watches)
+        forget_closed(_watches)
     of_loop = _watches.setdefault(loop, {})
     if endpoint not in of_loop:
         of_loop[endpoint] = Watch(endpoint)

@@ -8,7 +8,7 @@ import pytest
 from chute import connection
 from chute.holdings import Holdings
 from chute.keys import keys_of
-from chute.line import Line
+from chute.lines import Lines
 from chute.worker.beats import Beats, Identity
 from chute.worker.board import Board
 from chute.worker.reclaim import insist
@@ -18,17 +18,16 @@ KEYS = keys_of("jobs")
 BOARD = Board(1)
 
 
-def beating(server: Server, steps: Callable[[Line, Beats], Awaitable[None]]) -> None:
+def beating(server: Server, steps: Callable[[Lines, Beats], Awaitable[None]]) -> None:
     """Runs the steps with a line that is up."""
 
     async def main() -> None:
-        line = Line(connection.endpoint(server.url), lambda _: None)
-        line.open()
+        lines = Lines(connection.endpoint(server.url), lambda _: None)
         try:
-            await insist(line)(("PING",))
-            await steps(line, Beats(line))
+            await insist(lines)(("PING",))
+            await steps(lines, Beats(lines))
         finally:
-            await line.close()
+            await lines.close()
 
     asyncio.run(main())
 
@@ -37,15 +36,15 @@ def beating(server: Server, steps: Callable[[Line, Beats], Awaitable[None]]) -> 
 def test_one_that_is_told_of_before_it_is_registered_is_beaten_for(server: Server) -> None:
     worker, client = Holdings("jobs", "a" * 32), server.client()
 
-    async def steps(line: Line, beats: Beats) -> None:
+    async def steps(lines: Lines, beats: Beats) -> None:
         beats.add(Identity("jobs", worker.worker, 1, 0, BOARD))
         for _ in range(2):  # the first one may only hear that the script is not known
             beats.beat()
-            await insist(line)(("PING",))
+            await insist(lines)(("PING",))
         assert not client.exists(KEYS.workers)
-        await insist(line)(worker.register)
+        await insist(lines)(worker.register)
         beats.beat()
-        await insist(line)(("PING",))
+        await insist(lines)(("PING",))
         assert client.hget(KEYS.workers, worker.worker) == b"2"
 
     beating(server, steps)
@@ -55,10 +54,10 @@ def test_one_that_is_told_of_before_it_is_registered_is_beaten_for(server: Serve
 def test_one_that_was_closed_or_given_up_is_not_beaten_for(server: Server) -> None:
     client, names = server.client(), ["a" * 32, "b" * 32, "c" * 32]
 
-    async def steps(line: Line, beats: Beats) -> None:
+    async def steps(lines: Lines, beats: Beats) -> None:
         for number, name in enumerate(names):
             beats.add(Identity("jobs", name, number, 0, BOARD))  # each on the same lane: the one before never was registered
-        ask = insist(line)
+        ask = insist(lines)
         for name in names:
             await ask(Holdings("jobs", name).register)
         beats.beat()

@@ -1,19 +1,18 @@
 """Which queue is claimed from, and what the answers mean."""
 
 from collections import Counter
-from typing import Any, cast
+from typing import Any
 
 import pytest
 import redis
 
 from chute.holdings import CLAIM_BYTES
-from chute.queue import Queue
-from chute.rest import Rest
+from chute.script import LOAD
 from chute.worker import clock
 from chute.worker.claim import Claims
 from chute.worker.held import Held
-from chute.worker.lane import Lane
 from chute.worker.slots import Slots
+from worker.made import lane
 
 NOSCRIPT = redis.exceptions.NoScriptError("No matching script")
 
@@ -22,19 +21,12 @@ class Hand:
     """A worker's claims without a server: the answers are given by hand."""
 
     def __init__(self, *weights: int | None, concurrency: int = 10) -> None:
-        self.lanes = [
-            Lane(Queue(f"q{i}", url="redis://127.0.0.1:1"), weight, cast(Any, None), lambda: None, lambda *_: 0, Rest())
-            for i, weight in enumerate(weights)
-        ]
-        for lane in self.lanes:
-            lane.live = lane.more = True
+        self.lanes = [lane(f"q{i}", weight) for i, weight in enumerate(weights)]
+        for each in self.lanes:
+            each.live = each.more = True
         self.slots = Slots(concurrency)
         self.returned: list[Held] = []
-        self.unknown = 0
-        self.claims = Claims(self.lanes, self.slots, 5.0, self.returned.extend, self.forgot)
-
-    def forgot(self) -> None:
-        self.unknown += 1
+        self.claims = Claims(self.lanes, self.slots, 5.0, self.returned.extend)
 
     def picks(self, times: int) -> list[str]:
         """The queues that are claimed from in turn."""
@@ -181,5 +173,8 @@ def test_a_lost_or_failed_claim_is_in_doubt(answer: Any) -> None:
 
 def test_an_unknown_script_has_done_nothing() -> None:
     hand = Hand(1)
+    sent: list[Any] = []
+    hand.lanes[0].route.line.send = lambda commands, *_: sent.append([*commands])  # type: ignore[method-assign]
     hand.answer(NOSCRIPT)
-    assert (hand.lanes[0].uncertain, hand.unknown, hand.lanes[0].owed) == ({}, 1, True)
+    assert (hand.lanes[0].uncertain, hand.lanes[0].owed) == ({}, True)
+    assert [commands[: len(LOAD)] for commands in sent] == [[*LOAD]]

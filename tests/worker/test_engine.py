@@ -78,7 +78,7 @@ def test_each_job_runs_once_and_leaves_its_result(each_server: Server) -> None:
         async with working(queue) as engine:
             await until(lambda: engine.totals["completed"] == 5000)
             assert engine.slots.empty
-            await until(lambda: not engine.finisher.waiting and not engine.finisher.unanswered)
+            await until(lambda: not engine.shuttles[0].finisher.waiting and not engine.shuttles[0].finisher.unanswered)
 
     asyncio.run(main())
     assert runs == Counter(range(5000))
@@ -158,7 +158,7 @@ def test_a_finish_whose_answer_is_lost_is_sent_again(server: Server) -> None:
                 proxy.once("EVALSHA", "after", holding=b"result:j0")
                 load(server, 1)
                 await until(lambda: at_rest(server) and len(runs) == 1)
-                await until(lambda: not engine.finisher.waiting and not engine.finisher.unanswered)
+                await until(lambda: not engine.shuttles[0].finisher.waiting and not engine.shuttles[0].finisher.unanswered)
 
         asyncio.run(main())
         assert proxy.count["after"] == 1
@@ -191,7 +191,7 @@ def test_a_worker_whose_server_is_killed_goes_on_when_it_is_back(start_server: o
             await until(lambda: at_rest(server))
             server.close_clients()
             server.kill()
-            await until(lambda: not engine.line.up)
+            await until(lambda: not engine.routes[0].line.up)
             await asyncio.to_thread(server.start)
             server.client().lpush(KEYS.queue, '{"job_id":"j200","number":200}')
             await until(lambda: len(runs) == 201)
@@ -210,7 +210,7 @@ def test_what_has_not_started_goes_back_in_its_order_when_the_worker_stops(each_
         async with working(queue, concurrency=3) as engine:
             await until(lambda: len(tasks.order) == 3)
             engine.stop()
-            await until(lambda: not engine.slots.unstarted and not engine.finisher.unanswered)
+            await until(lambda: not engine.slots.unstarted and not engine.shuttles[0].finisher.unanswered)
             tasks.go.set()
 
     asyncio.run(main())
@@ -260,8 +260,8 @@ def test_all_maps_are_empty_after_the_work(server: Server) -> None:
     async def main() -> None:
         async with working(queue) as engine:
             await until(lambda: engine.totals["completed"] == 3000 and engine.lanes[0].waiting)
-            await until(lambda: not engine.finisher.unanswered and not engine.finisher.waiting)
-            slots, finisher, lane = engine.slots, engine.finisher, engine.lanes[0]
+            await until(lambda: not engine.shuttles[0].finisher.unanswered and not engine.shuttles[0].finisher.waiting)
+            slots, finisher, lane = engine.slots, engine.shuttles[0].finisher, engine.lanes[0]
             assert (len(slots.ready), len(slots.parked), len(slots.running), slots.asked) == (0, 0, 0, 0)
             assert (len(finisher.waiting), lane.claiming, len(lane.uncertain)) == (0, 0, 0)
 

@@ -4,15 +4,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chute.queue import Queue
-from chute.rest import Rest
 from chute.worker.held import Held
-from chute.worker.lane import Lane
 from chute.worker.slots import MAX_PREFETCH, Slots
+from worker.made import lane
 
-LANE = Lane(
-    Queue("jobs", url="unix:///nowhere"), None, lambda *_: None, lambda: None, lambda *_: 0, Rest()
-)  # it opens nothing until it is told to
+LANE = lane()
 
 
 def jobs(count: int, first: int = 1) -> list[Held]:

@@ -99,8 +99,8 @@ def test_dead_letters_are_bounded_by_number_and_by_age(server: Server, caplog: p
 
     async def main() -> None:
         async with working(chute.Queue("jobs", url=server.url)) as engine:
-            await until(lambda: engine.line.up)
-            await Caretaker(engine.line, ["jobs"], engine.timing, set).trim()
+            await until(lambda: engine.routes[0].line.up)
+            await Caretaker(engine.lines, ["jobs"], engine.timing, set).trim()
             await until(lambda: client.xlen(KEYS.dead) == DEAD_LENGTH)
             client.xadd(KEYS.queue.replace("queue:", "unrelated:"), {"a": "b"})
             client.delete(KEYS.queue.replace("queue:", "unrelated:"))

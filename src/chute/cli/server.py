@@ -5,10 +5,11 @@ import threading
 
 import click
 
-from chute import connection, store, version
 from chute import server as embedded
+from chute import store, version
 from chute.address import Address
 from chute.cli.common import say, say_what_else_answers
+from chute.endpoint import Server
 
 
 @click.group(invoke_without_command=True)
@@ -25,7 +26,7 @@ def server(context: click.Context, port: int | None) -> None:
     for each in (signal.SIGINT, signal.SIGTERM):
         signal.signal(each, lambda *_: ended.set())
     url = embedded.ensure()
-    endpoint = connection.Endpoint(Address("", "embedded"))
+    endpoint = Server(Address("", "embedded"))
     held = endpoint.take()  # as long as a client is connected, it stays
     if port:
         embedded.listen(port)

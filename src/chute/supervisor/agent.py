@@ -1,20 +1,19 @@
 """What the supervisor says to the server for its children: beats, the care for their queues, the settling of what dead ones held.
 
-It speaks over one line of its own, from when the first child is ready. Knows children by their identities and boards, not how they are kept.
+It speaks over lines of its own, from when the first child is ready. Knows children by their identities and boards, not how they are kept.
 """
 
 import logging
 from collections import Counter
 from collections.abc import Callable, Coroutine, Iterable
+from functools import partial
 from typing import Any
 
-from chute import settings
+from chute import connection, settings
 from chute.address import Address
-from chute.connection import Endpoint
 from chute.envelope import Refused
-from chute.holdings import Holdings, length_of
-from chute.line import Line
-from chute.rest import Rest
+from chute.holdings import Holdings, length_of, place_of
+from chute.lines import Lines
 from chute.supervisor.child import Child
 from chute.supervisor.settle import settle
 from chute.supervisor.watch import Marks
@@ -33,28 +32,25 @@ class Agent:
     """`do` runs a step until it is cancelled; `children` are those who are not settled."""
 
     def __init__(self, do: Callable[[Coroutine[Any, Any, Any]], None], children: Callable[[], Iterable[Child]]) -> None:
-        self.depth = 0
-        """How many jobs were ready when that was last measured."""
+        self._depths: dict[str, int] = {}
         self.settled: Counter[str] = Counter()
         """Jobs that dead children had held, by queue."""
         self._do, self._children = do, children
-        self._rest = Rest()
         self._caretakers: list[Caretaker] = []
         self._queues: list[str] = []
-        self._line: Line | None = None
+        self._lines: Lines | None = None
 
     def serve(self, ready: Ready) -> None:
         """Begins where the first child works; from then on cares for every queue that a child names."""
         timing = Timing(settings.beat_every(), settings.dead_after())
-        if self._line is None:
-            self._line = Line(Endpoint(Address(ready.url, ready.how)), lambda _: None, rest=self._rest)
-            self._line.open()
-            self._beats = Beats(self._line)
+        if self._lines is None:
+            self._lines = Lines(connection.reach(Address(ready.url, ready.how)), lambda _: None, resting=True)
+            self._beats = Beats(self._lines)
             self._do(clock.every(timing.beat, self._beats.beat))
-            self._do(clock.every(CHECK_EVERY, self._line.check))
+            self._do(clock.every(CHECK_EVERY, self._lines.check))
         if new := [queue for queue in ready.queues if queue not in self._queues]:
             self._queues += new
-            self._caretakers.append(Caretaker(self._line, new, timing, self._ours))
+            self._caretakers.append(Caretaker(self._lines, new, timing, self._ours))
             for step in self._caretakers[-1].steps():
                 self._do(step)
 
@@ -63,9 +59,14 @@ class Agent:
         self._beats.add(identity)
 
     @property
+    def depth(self) -> int:
+        """How many jobs were ready when that was last measured."""
+        return sum(self._depths.values())
+
+    @property
     def errors(self) -> Counter[str]:
         """What the server refused, by the word that its refusals begin with."""
-        return self._rest.errors
+        return self._lines.errors if self._lines else Counter()
 
     @property
     def reclaimed(self) -> Counter[str]:
@@ -79,11 +80,11 @@ class Agent:
 
     async def settle(self, child: Child) -> Counter[tuple[str, str, str]]:
         """What a child that has ended held goes where it belongs; the outcomes by queue, task and kind. Returns once the server has answered."""
-        if self._line is None:
+        if self._lines is None:
             return Counter()
         for identity in child.identities.values():
             self._beats.drop(identity)
-        settled = await settle(insist(self._line), child)
+        settled = await settle(insist(self._lines), child)
         self.settled += settled.back
         return settled.ended
 
@@ -92,9 +93,9 @@ class Agent:
         self._do(self._report(text, child, marks))
 
     async def close(self) -> None:
-        """Ends the line."""
-        if self._line:
-            await self._line.close()
+        """Ends the lines."""
+        if self._lines:
+            await self._lines.close()
 
     async def _report(self, text: str, child: Child, marks: Marks) -> None:
         names = [await self._name(child.identities[number], lease) for number, lease in marks if number in child.identities]
@@ -102,7 +103,7 @@ class Agent:
 
     async def _name(self, identity: Identity, lease: int) -> str:
         theirs, field = Holdings(identity.queue, identity.worker), b"%d" % lease
-        bodies = await answer(self._line, theirs.peek([field])) if self._line else None
+        bodies = await answer(self._lines, theirs.peek([field])) if self._lines else None
         if not bodies or bodies[0] is None:
             return f"lease {lease}"
         held = left_behind(theirs, field, bodies[0])
@@ -117,8 +118,10 @@ class Agent:
 
     def measure(self) -> None:
         """Asks how many jobs are ready."""
-        if self._line:
-            self._line.send(map(length_of, self._queues), self._measured)
+        if self._lines:
+            for queue in self._queues:
+                self._lines.send(place_of(queue), [length_of(queue)], partial(self._measured, queue))
 
-    def _measured(self, replies: list[Any] | None) -> None:
-        self.depth = sum(reply for reply in replies or () if isinstance(reply, int))
+    def _measured(self, queue: str, replies: list[Any] | None) -> None:
+        if replies and isinstance(replies[0], int):
+            self._depths[queue] = replies[0]

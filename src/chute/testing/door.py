@@ -6,8 +6,8 @@ stands apart.
 
 from typing import Any
 
-from chute.connection import Operation, accepted
 from chute.keys import keys_of
+from chute.operation import Operation, accepted
 from chute.script import PROMOTE, Command
 from chute.store import CHUNK, TIME, seconds_of
 

@@ -17,8 +17,9 @@ from types import TracebackType
 from typing import Any, Self
 
 from chute import settings, store, version, waiting
-from chute.connection import Endpoint, refused
+from chute.connection import Endpoint
 from chute.errors import ServerUnavailable
+from chute.operation import refused
 from chute.queue import Queue
 from chute.worker import clock
 from chute.worker.board import shared
@@ -145,7 +146,6 @@ class Worker:
         engine = Engine(list(zip(self.queues, self.weights, strict=True)), self.concurrency, self.threads, timing, guard)
         engine.burst = burst
         engine.slots.quota = self.max_jobs
-        engine.line.open()
         self.engine, self._asked = engine, False
         self._tender = Tender(engine, [] if self.guard else self._own_care(engine))
         self._tender.start()
@@ -184,7 +184,7 @@ class Worker:
         def ours() -> set[str]:
             return {lane.holdings.worker for lane in engine.lanes} | {held.holdings.worker for held in engine.slots.running}
 
-        return Caretaker(engine.line, [queue.name for queue in self.queues], engine.timing, ours).steps()
+        return Caretaker(engine.lines, [queue.name for queue in self.queues], engine.timing, ours).steps()
 
     async def _open_resources(self) -> None:
         """Opens what the tasks share, in the order of registration; a failure closes what was opened before."""
@@ -210,8 +210,9 @@ class Worker:
             if self._tender:
                 self._tender.stop()
             await leave(engine)
-            for line in (engine.line, *[lane.line for lane in engine.lanes]):
+            for line in (*[route.line for route in engine.routes], *[lane.line for lane in engine.lanes]):
                 await line.close()
+            await engine.lines.close()
             engine.executor.close()
             self.totals, self.drained = engine.totals, engine.drained
             self.engine = None

@@ -9,8 +9,8 @@ from typing import Any
 
 import redis
 
-from chute.holdings import beat_of
-from chute.line import Line
+from chute.holdings import beat_of, place_of
+from chute.lines import Lines
 from chute.script import LOAD
 from chute.worker import clock
 from chute.worker.board import Board
@@ -30,8 +30,8 @@ class Identity:
 class Beats:
     """The identities to beat for."""
 
-    def __init__(self, line: Line) -> None:
-        self._line = line
+    def __init__(self, lines: Lines) -> None:
+        self._lines = lines
         self._alive: dict[str, dict[str, Identity]] = {}
         self._new: set[Identity] = set()
         """Those of them that the server has not yet known."""
@@ -59,7 +59,7 @@ class Beats:
 
         def answered(replies: list[Any] | None) -> None:
             if replies and isinstance(replies[0], redis.exceptions.NoScriptError):
-                self._line.send(LOAD, lambda _: None)
+                self._lines.send(place_of(queue), LOAD, lambda _: None)
             elif replies and isinstance(replies[0], list):
                 fenced = {worker.decode() for worker in replies[0]}
                 for each in alive:
@@ -69,4 +69,4 @@ class Beats:
                     elif each not in self._new:
                         self.drop(each)
 
-        self._line.send([beat_of(queue, [each.worker for each in alive])], answered)
+        self._lines.send(place_of(queue), [beat_of(queue, [each.worker for each in alive])], answered)

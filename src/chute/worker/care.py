@@ -12,8 +12,8 @@ from typing import Any
 
 import redis
 
-from chute.holdings import promote, trim
-from chute.line import Line
+from chute.holdings import place_of, promote, trim
+from chute.lines import Lines
 from chute.script import LOAD
 from chute.store import TIME, seconds_of
 from chute.worker import clock
@@ -28,11 +28,11 @@ TRIM_EVERY = 60.0
 
 
 class Caretaker:
-    """Looks after queues over one line. `ours` are the ids of workers that need no judge."""
+    """Looks after queues over the lines to their servers. `ours` are the ids of workers that need no judge."""
 
-    def __init__(self, line: Line, queues: list[str], timing: Timing, ours: Callable[[], Set[str]]) -> None:
-        self._line, self._queues, self._timing = line, queues, timing
-        self._judge = Judge(line, queues, timing, ours)
+    def __init__(self, lines: Lines, queues: list[str], timing: Timing, ours: Callable[[], Set[str]]) -> None:
+        self._lines, self._queues, self._timing = lines, queues, timing
+        self._judge = Judge(lines, queues, timing, ours)
         self.dropped: Counter[str] = Counter()
         """Dead letters that were dropped, by queue."""
 
@@ -48,18 +48,18 @@ class Caretaker:
 
     async def trim(self) -> None:
         """Keeps the dead letters within their bounds, and says what that cost."""
-        replies = await self._line.ask([TIME])
-        if replies and isinstance(replies[0], list):
-            now_ms = int(seconds_of(replies[0]) * 1000)
-            for queue in self._queues:
-                self._line.send(trim(queue, now_ms), partial(self._trimmed, queue))
+        for queue in self._queues:
+            replies = await self._lines.ask(place_of(queue), [TIME])
+            if replies and isinstance(replies[0], list):
+                now_ms = int(seconds_of(replies[0]) * 1000)
+                self._lines.send(place_of(queue), trim(queue, now_ms), partial(self._trimmed, queue))
 
     async def _promote(self, queue: str) -> None:
         """Moves due jobs into the queue, at the sooner of the next one's time and a quarter of a second. A push wakes whoever waits there."""
         pause = 0.0
         while True:
             await asyncio.sleep(pause)
-            replies = await self._line.ask([promote(queue)])
+            replies = await self._lines.ask(place_of(queue), [promote(queue)])
             pause = REFUSED_PROMOTE_PAUSE
             if replies is None:
                 pause = LONGEST_PROMOTE_PAUSE  # the line is down: nothing was sent
@@ -68,7 +68,7 @@ class Caretaker:
                 pause = LONGEST_PROMOTE_PAUSE if left_ms < 0 else min(LONGEST_PROMOTE_PAUSE, left_ms / 1000)
             elif isinstance(replies[0], redis.exceptions.NoScriptError):
                 pause = LONGEST_PROMOTE_PAUSE
-                self._line.send(LOAD, lambda _: None)
+                self._lines.send(place_of(queue), LOAD, lambda _: None)
 
     def _trimmed(self, queue: str, replies: list[Any] | None) -> None:
         dropped = sum(reply for reply in replies or () if isinstance(reply, int))

@@ -11,7 +11,7 @@ from typing import Any
 
 import redis
 
-from chute.connection import TIMEOUT
+from chute.endpoint import TIMEOUT
 from chute.holdings import BLOCK, CLAIM_BYTES, Holdings
 from chute.script import Command
 from chute.store import CHUNK
@@ -46,18 +46,14 @@ class Asked:
 class Claims:
     """The claims of one worker on all its queues."""
 
-    def __init__(
-        self, lanes: list[Lane], slots: Slots, validity: float, give_back: Callable[[list[Held]], None], unknown: Callable[[], None]
-    ) -> None:
-        self._lanes, self._slots, self._validity, self._give_back, self._unknown = lanes, slots, validity, give_back, unknown
+    def __init__(self, lanes: list[Lane], slots: Slots, validity: float, give_back: Callable[[list[Held]], None]) -> None:
+        self._lanes, self._slots, self._validity, self._give_back = lanes, slots, validity, give_back
         self.last = 0
         """The number of the youngest claim."""
         self.under_way: set[int] = set()
         """The numbers of those that are not answered."""
         self._served = 0.0
         """What the queue whose turn it was had been given by then (start-time fair queueing: Goyal, Vin and Cheng, SIGCOMM 1996)."""
-        self.ahead = 0.0
-        """The server's clock less ours, in seconds; 0 = not yet known."""
 
     def pick(self, flying: int, now: float) -> Lane | None:
         """The next queue to claim from: one that is owed a claim, also without room, or one that holds more, given enough room. Queues without
@@ -71,7 +67,7 @@ class Claims:
         able = [
             lane
             for lane in self._lanes
-            if lane.live and not lane.waiting and now >= lane.pause_until and (lane.owed or (lane.more and enough))
+            if lane.live and lane.route.open and not lane.waiting and now >= lane.pause_until and (lane.owed or (lane.more and enough))
         ]
         if not able:
             return None
@@ -101,7 +97,7 @@ class Claims:
                 lane.claiming -= 1
             lane.served -= (want - self._read(asked, reply)) / share
 
-        return lane.holdings.claim(asked.call, want, self._deadline(now)), landed
+        return lane.holdings.claim(asked.call, want, self._deadline(lane, now)), landed
 
     def wait(self, lane: Lane, now: float, landed: Callable[[], None]) -> None:
         """Sleeps on the public list with the claim right behind, in one write. A wait owns no job; what it moves it leaves to the claim."""
@@ -120,7 +116,9 @@ class Claims:
             landed()
 
         lane.line.send(
-            [holdings.wait, holdings.claim(asked.call, want, self._deadline(now + BLOCK))], answered, BLOCK + min(TIMEOUT, self._validity)
+            [holdings.wait, holdings.claim(asked.call, want, self._deadline(lane, now + BLOCK))],
+            answered,
+            BLOCK + min(TIMEOUT, self._validity),
         )
 
     def _next(self) -> int:
@@ -128,8 +126,8 @@ class Claims:
         self.under_way.add(self.last)
         return self.last
 
-    def _deadline(self, now: float) -> int | str:
-        return int((now + self.ahead + self._validity) * 1000) if self.ahead else ""
+    def _deadline(self, lane: Lane, now: float) -> int | str:
+        return int((now + lane.route.ahead + self._validity) * 1000) if lane.route.ahead else ""
 
     def _read(self, asked: Asked, reply: Any) -> int:
         """What the answer means; how many jobs it brought."""
@@ -155,7 +153,7 @@ class Claims:
         lane, now = asked.lane, clock.now()
         lane.trouble.ends()
         lane.unserved_since = None
-        self.ahead = server_ms / 1000 - now
+        lane.route.ahead = server_ms / 1000 - now
         first = asked.call * 1000 + 1
         jobs = [Held(lane, asked.holdings, first + i, tag + i, body, now) for i, body in enumerate(bodies)]
         if not asked.current:
@@ -178,7 +176,7 @@ class Claims:
         lane = asked.lane
         lane.owed = True
         if isinstance(reply, redis.exceptions.NoScriptError):
-            self._unknown()
+            lane.route.load()
             return
         lane.doubt(asked.call, asked.void)  # lost, or an error that may have come half-way
         if isinstance(reply, Exception):

@@ -1,8 +1,7 @@
 """The worker's heart: one turn that never awaits. Replies and finished jobs poke it; it starts what is ready, sends what is due, and sleeps.
 
-Two round trips are kept in flight, each with every outcome since the last one and a claim for what there is room for. While none is in flight
-a single outcome leaves at once; under load batches form by themselves. The parts decide (`claim`, `slots`), run (`execute`) and store
-(`finish`); this file only lets them take turns.
+The parts decide (`claim`, `slots`), run (`execute`), store (`finish`) and go to the server and back (`shuttle`); this file only lets them take
+turns.
 """
 
 import asyncio
@@ -12,16 +11,17 @@ from collections.abc import Callable
 from contextvars import copy_context
 from functools import partial
 from operator import attrgetter
-from typing import Any
 
-from chute import holdings, store
+from chute import holdings
+from chute.connection import Endpoint
 from chute.envelope import Refused
 from chute.line import Line
+from chute.lines import Lines
 from chute.outcome import Outcome, Released
 from chute.queue import Queue
 from chute.rest import Rest
 from chute.script import LOAD
-from chute.worker import clock, execute, finish
+from chute.worker import clock, execute
 from chute.worker.claim import Claims
 from chute.worker.clock import Timing
 from chute.worker.execute import Desk, Executor, Opened
@@ -29,10 +29,12 @@ from chute.worker.finish import Finisher
 from chute.worker.guard import Guard
 from chute.worker.held import Held
 from chute.worker.lane import Lane
+from chute.worker.results import Results
+from chute.worker.route import Route
+from chute.worker.shuttle import Shuttle
 from chute.worker.slots import Slots
 
 log = logging.getLogger("chute.worker")
-FLIGHTS = 2
 BREAK_OFF = 0.5
 """Seconds that a cancelled job gets to clean up."""
 _by_lease = attrgetter("lease")
@@ -44,32 +46,41 @@ class Engine:
     def __init__(self, queues: list[tuple[Queue, int | None]], concurrency: int, threads: int, timing: Timing, guard: Guard) -> None:
         self.loop = asyncio.get_running_loop()
         self.timing = timing
-        self.rest = rest = Rest()
-        self.line = Line(queues[0][0].endpoint, self._line_changed, rest=rest)
         self.guard = guard
-        self.lanes = [
-            Lane(queue, weight, self.line.send, self.poke, partial(guard.introduce, n), rest) for n, (queue, weight) in enumerate(queues)
-        ]
+        self.stopping = False
+        self._poked = False
+        self._context = copy_context()
+        """That of the start, in which every turn is taken: whoever pokes is often a job, and its variables are not the next one's."""
+        endpoint = queues[0][0].endpoint
+        self.lines = Lines(endpoint, self._line_changed, resting=True)
+        self.routes = [Route(line, self.poke) for line in self._own_lines(endpoint, [queue.name for queue, _ in queues])]
+        routes = self.routes if endpoint.spread else self.routes * len(queues)
+        self.lanes = [Lane(queue, weight, routes[n], self.poke, partial(guard.introduce, n)) for n, (queue, weight) in enumerate(queues)]
         self.desks = {lane: Desk(lane.queue) for lane in self.lanes}
         if all(desk.all_threaded for desk in self.desks.values()):
             concurrency = min(concurrency, threads)  # a job that waits for a thread here would start elsewhere
         self.slots = Slots(concurrency)
         self.executor = Executor(threads)
-        self.finisher = Finisher(self._later, self.load)
-        self.claims = Claims(self.lanes, self.slots, timing.validity, self.give_back, self.load)
-        self.stopping = False
+        self.claims = Claims(self.lanes, self.slots, timing.validity, self.give_back)
+        self.results = Results(self.lines, self._later, self.poke) if endpoint.spread else None
+        first = self.results.add if self.results else None
+        shuttles = {route: Shuttle(route, Finisher(self._later, route.load, first), self.slots, self.poke) for route in self.routes}
+        self.shuttles = list(shuttles.values())
+        self.shuttle = {lane: shuttles[lane.route] for lane in self.lanes}
+        """Of each queue, what goes between it and its server."""
+        for lane, shuttle in self.shuttle.items():
+            shuttle.lanes.append(lane)
         self.burst = False
         self.drained = False
         """In a burst: nothing more was ready."""
         self.ended = asyncio.Event()
         self.full_since: float | None = None
-        self._reached: bool | None = None
-        """Whether the server is there; None before it ever was."""
-        self._flights = 0
-        self._poked = False
-        self._context = copy_context()
-        """That of the start, in which every turn is taken: whoever pokes is often a job, and its variables are not the next one's."""
-        self._before = 0
+
+    @property
+    def errors(self) -> Counter[str]:
+        """What the servers refused so far, by the word that their refusals begin with."""
+        rests = {*self.lines.rests, *[route.line.rest for route in self.routes if route.line.rest]}
+        return sum((rest.errors for rest in rests), Counter())
 
     @property
     def totals(self) -> Counter[str]:
@@ -95,22 +106,19 @@ class Engine:
                 held.runner.cancel()
         self.loop.call_later(BREAK_OFF, self.ended.set)
 
-    def load(self) -> None:
-        """Makes the scripts known to the server."""
-        self.line.send((*LOAD, store.TIME), self._told_the_time)
-
     def give_back(self, jobs: list[Held]) -> None:
         """Releases jobs that have not started, youngest first, so that the oldest ends at the very front."""
         self.slots.take_back(jobs)
         for held in sorted(jobs, key=_by_lease, reverse=True):
-            self.finisher.add(held, Released())
+            self.shuttle[held.lane].finisher.add(held, Released())
         self.poke()
 
     def unblock(self) -> None:
         """Ends the waits: a worker that is full or stopping keeps none open."""
-        clients = [lane.client for lane in self.lanes if lane.waiting and lane.client is not None]
-        if clients:
-            self.line.send([holdings.unblock(client) for client in clients], self.poke)
+        for route in self.routes:
+            clients = [lane.client for lane in self.lanes if lane.route is route and lane.waiting and lane.client is not None]
+            if clients:
+                route.line.send([holdings.unblock(client) for client in clients], self.poke)
 
     def _turn(self) -> None:
         self._poked = False
@@ -135,7 +143,7 @@ class Engine:
     def _identify(self, now: float) -> None:
         """A queue where this worker is unknown or was judged dead: what has not started goes back, and a new id is registered."""
         for lane in self.lanes:
-            if not lane.live and self.line.up and not self.stopping and now >= lane.pause_until:
+            if not lane.live and lane.route.line.up and not self.stopping and now >= lane.pause_until:
                 self.give_back([held for held in self.slots.unstarted if held.lane is lane])
                 lane.register()
 
@@ -167,7 +175,7 @@ class Engine:
         elif no_thread:
             self.slots.parked.append(held)
             return
-        held.lane.meter.due.append(held.due - self.claims.ahead if held.due else held.since)
+        held.lane.meter.due.append(held.due - held.lane.route.ahead if held.due else held.since)
         held.since, held.threaded = now, opened.task.threaded
         timeout = opened.task.policy.timeout
         held.deadline = None if timeout is None else now + timeout
@@ -198,7 +206,7 @@ class Engine:
         else:
             task = held.task if held.task in held.lane.queue.tasks else ""  # else whoever pushes could make series without end
             meter.finished[task, result.kind] += 1
-        self.finisher.add(held, result)
+        self.shuttle[held.lane].finisher.add(held, result)
         self.poke()
 
     def _give_back_in_time(self) -> None:
@@ -210,37 +218,14 @@ class Engine:
             self.give_back(waited)
 
     def _send(self, now: float) -> None:
-        while self.line.up and self._flights < FLIGHTS:
-            lane = None if self.stopping else self.claims.pick(self._flights, now)
-            waiting = len(self.finisher.waiting)
-            if not lane and not (waiting and (not self._flights or waiting >= self.slots.allowance // 4)):
-                return
-            self._fly(lane, now)
-
-    def _fly(self, lane: Lane | None, now: float) -> None:
-        """One round trip: every outcome since the last one, the length of the queues that nobody looks at, one claim."""
-        batches = self.finisher.batches()
-        peeks = [each for each in self.lanes if each is not lane and each.live and not each.more and not each.waiting]
-        commands = [finish.command(batch) for batch in batches] + [each.holdings.length for each in peeks]
-        claimed: Callable[[Any], None] | None = None
-        if lane:
-            command, claimed = self.claims.claim(lane, now)
-            commands.append(command)
-        before, self._before = self._before, self.slots.done
-        self._flights += 1
-
-        def landed(replies: list[Any] | None) -> None:
-            self._flights -= 1
-            for i, (_, records) in enumerate(batches):
-                self.finisher.answered(records, replies and replies[i])
-            for each, length in zip(peeks, replies[len(batches) :] if replies else (), strict=False):
-                each.more = each.more or (isinstance(length, int) and length > 0)
-            self.slots.adapt(self.slots.done - before)
-            if claimed:
-                claimed(replies and replies[-1])
-            self.poke()
-
-        self.line.send(commands, landed)
+        claiming = not self.stopping and not (self.results and self.results.crowded)
+        while claiming and (lane := self.claims.pick(sum(route.flights for route in self.routes), now)):
+            self.shuttle[lane].fly(lane, self.claims.claim(lane, now))
+        for shuttle in self.shuttles:
+            while shuttle.pressing:
+                shuttle.fly()
+        if self.results:
+            self.results.send()
 
     def _sleep(self, now: float) -> None:
         """Waits on every queue from which nothing is to be had, while there is a free slot."""
@@ -256,7 +241,7 @@ class Engine:
 
     def _burst(self) -> None:
         """Ends when every queue was found empty after the last job had ended."""
-        if self._flights or not self.slots.empty or self.finisher.waiting or self.finisher.unanswered:
+        if not self.slots.empty or not all(shuttle.quiet for shuttle in self.shuttles):
             return
         if any(lane.uncertain for lane in self.lanes):
             return  # a claim without an answer may have taken jobs: they are looked for first
@@ -271,25 +256,29 @@ class Engine:
 
     def _all_quiet(self) -> bool:
         nothing_waits = not any(lane.waiting for lane in self.lanes)
-        return self.slots.empty and not self.finisher.waiting and not self.finisher.unanswered and not self._flights and nothing_waits
+        return self.slots.empty and nothing_waits and all(shuttle.quiet for shuttle in self.shuttles)
+
+    def _own_lines(self, endpoint: Endpoint, queues: list[str]) -> list[Line]:
+        """The lines that jobs travel on: to the server of each queue where these are spread, else one for all."""
+        if not endpoint.spread:
+            line = self.lines.to("")
+            return [line] if line else []
+        lines = [Line(endpoint.at(holdings.place_of(queue)), self._line_changed, rest=Rest()) for queue in queues]
+        for each in lines:
+            each.open()
+        return lines
 
     def _line_changed(self, line: Line) -> None:
-        if not line.connected and self._reached and not self.stopping:
-            log.warning("the connection to the server is lost (%s); trying again", line.error)
-        elif line.connected and self._reached is False:
-            log.warning("the server is back")
-        if self._reached is not None or line.connected:
-            self._reached = line.connected
+        """A line went up or down: its scripts are loaded, and the waits beside it opened."""
+        routes = [route for route in self.routes if route.line is line]
+        for route in routes:
+            route.changed(stopping=self.stopping)
+        if line.connected and not routes:
+            line.send(LOAD, lambda _: None)
         if line.connected:
-            self.load()
             for lane in self.lanes:
-                lane.line.open()
-        self.poke()
-
-    def _told_the_time(self, replies: list[Any] | None) -> None:
-        """Before the first claim, so that this has a deadline too."""
-        if replies and isinstance(replies[-1], list):
-            self.claims.ahead = store.seconds_of(replies[-1]) - clock.now()
+                if lane.route in routes:
+                    lane.line.open()
         self.poke()
 
     def _later(self, seconds: float, fn: Callable[[], None]) -> None:

@@ -29,36 +29,62 @@ _pack = msgspec.msgpack.Encoder().encode
 
 
 class Record:
-    """One outcome, packed, with the job that it is of. `job_id` names the result it writes ("" = none)."""
+    """One outcome, packed, with the job that it is of. `job_id` names the result it writes ("" = none); `only`: it writes nothing else."""
 
-    __slots__ = ("held", "job_id", "packed")
+    __slots__ = ("held", "job_id", "only", "packed")
 
-    def __init__(self, held: Held, job_id: str, packed: bytes) -> None:
+    def __init__(self, held: Held, job_id: str, packed: bytes, only: bool = False) -> None:
         self.held = held
         self.job_id = job_id
         self.packed = packed
+        self.only = only
+
+    @property
+    def stored(self) -> "Record":
+        """What is left to do of it once its result is stored."""
+        return Record(self.held, "", _pack(("drop", self.held.lease)) if self.only else self.packed)
 
 
 Batch = tuple[Holdings, list[Record]]
 
 
 class Finisher:
-    """Outcomes on their way to the server. `later(seconds, fn)` calls back, `unknown()` makes the scripts known again."""
+    """Outcomes on their way to the server. `later(seconds, fn)` calls back, `unknown()` makes the scripts known again; `first` stores the
+    result of a record elsewhere, and calls back then."""
 
-    def __init__(self, later: Callable[[float, Callable[[], None]], Any], unknown: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        later: Callable[[float, Callable[[], None]], Any],
+        unknown: Callable[[], None],
+        first: "Callable[[Record, Callable[[Record], None]], None] | None" = None,
+    ) -> None:
         self.waiting: list[Record] = []
         self.unanswered = 0
         self._flying: list[list[Record]] = []
-        self._later, self._unknown = later, unknown
+        self._later, self._unknown, self._first = later, unknown, first
+        self._storing: set[Record] = set()
+        """Those whose results are being stored."""
         self._trouble = Trouble("the server stores outcomes again")
 
     def add(self, held: Held, result: Outcome) -> None:
         """Takes an outcome. One that cannot be written becomes a failure that can: a lease must not be left without an end."""
         try:
-            self.waiting.append(record(held, result))
+            new = record(held, result)
         except Exception as error:
             log.exception("the outcome of job %s cannot be written", held.job_id, extra=held.named)
-            self.waiting.append(record(held, Failed("failed", cut(f"its outcome cannot be written: {error!r}", outcome.MAX_ERROR))))
+            new = record(held, Failed("failed", cut(f"its outcome cannot be written: {error!r}", outcome.MAX_ERROR)))
+        if self._first and new.job_id:
+            self._storing.add(new)
+            self.unanswered += 1
+            self._first(new, self._stored)
+        else:
+            self.waiting.append(new)
+
+    def _stored(self, done: Record) -> None:
+        """The result of that one is where its caller looks for it: now its lease may go."""
+        self._storing.discard(done)
+        self.unanswered -= 1
+        self.waiting.append(done.stored)
 
     def batches(self) -> list[Batch]:
         """What waits, as much as one round trip should carry, by the identity that holds it, at most 1,000 in one command; from now on it is
@@ -79,7 +105,7 @@ class Finisher:
 
     def leases(self, holdings: Holdings) -> set[int]:
         """Those of one identity of which the outcome is here or under way."""
-        records = [*self.waiting, *itertools.chain.from_iterable(self._flying)]
+        records = [*self.waiting, *self._storing, *itertools.chain.from_iterable(self._flying)]
         return {each.held.lease for each in records if each.held.holdings is holdings}
 
     def answered(self, batch: list[Record], reply: Any) -> None:
@@ -156,7 +182,7 @@ def _completed(held: Held, result: Completed) -> Record:
         return Record(held, "", _pack(("drop", held.lease)))
     head = ("result", held.lease, held.result_ttl, "status", "completed", "completed_at", outcome.now())
     more = ("@result_error", cut(result.error, outcome.MAX_ERROR)) if result.error else ()
-    return Record(held, held.job_id, _pack((*head, *result.fields, *more, "@queue", held.holdings.name, "@tag", str(held.tag))))
+    return Record(held, held.job_id, _pack((*head, *result.fields, *more, "@queue", held.holdings.name, "@tag", str(held.tag))), only=True)
 
 
 def _ended(held: Held, kind: str, letter: tuple[str, ...], reason: str, error: str, traceback: str) -> Record:

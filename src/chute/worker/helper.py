@@ -10,11 +10,9 @@ import socket
 import subprocess
 import sys
 
-from chute import settings
+from chute import connection, settings
 from chute.address import Address
-from chute.connection import Endpoint
-from chute.line import Line
-from chute.rest import Rest
+from chute.lines import Lines
 from chute.worker import clock, wire
 from chute.worker.beats import Beats, Identity
 from chute.worker.board import Board
@@ -46,19 +44,18 @@ class Helper:
 async def _run(worker: socket.socket, board: Board) -> None:
     """Reads identities and beats for them until the worker's end of the socket is gone."""
     reader, _ = await asyncio.open_unix_connection(sock=worker, limit=wire.LONGEST)
-    line = beats = None
+    lines = beats = None
     while said := await reader.readline():
         match wire.decode(said):
             case Ready(url, how):
-                line = Line(Endpoint(Address(url, how)), lambda _: None, rest=Rest())
-                line.open()
-                beats = Beats(line)
+                lines = Lines(connection.reach(Address(url, how)), lambda _: None, resting=True)
+                beats = Beats(lines)
                 beating = asyncio.create_task(clock.every(settings.beat_every(), beats.beat))
             case Introduced(number, lane, queue, name) if beats:
                 beats.add(Identity(queue, name, number, lane, board))
-    if line:
+    if lines:
         beating.cancel()
-        await line.close()
+        await lines.close()
 
 
 def main() -> None:

@@ -28,7 +28,7 @@ class Info:
 
     def of(self, lane: Lane) -> bytes | None:
         """Its words on a queue as JSON; None while it does not know the server's clock."""
-        ahead = self._engine.claims.ahead
+        ahead = lane.route.ahead
         if not ahead:
             return None
         running = sorted(

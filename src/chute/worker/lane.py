@@ -12,13 +12,12 @@ from typing import Any
 
 import redis
 
-from chute.holdings import Holdings
+from chute.holdings import Holdings, place_of
 from chute.line import Line
 from chute.queue import Queue
-from chute.rest import Rest
-from chute.script import LOAD
 from chute.worker import clock
 from chute.worker.meter import Meter
+from chute.worker.route import Route
 from chute.worker.trouble import Trouble
 
 log = logging.getLogger("chute.worker")
@@ -34,12 +33,12 @@ class Lane:
         self,
         queue: Queue,
         weight: int | None,
-        send: Callable[..., None],
+        route: Route,
         changed: Callable[[], None],
         introduce: Callable[[str, str], int],
-        rest: Rest,
     ) -> None:
         self.queue = queue
+        self.route = route
         self.weight = weight
         """Its share of the jobs that are claimed while all queues hold more; None: before all that have one."""
         self.served = 0.0
@@ -50,8 +49,8 @@ class Lane:
         self.meter = Meter()
         self.counted: Counter[str] = Counter()
         """What of it the server's counters have."""
-        self._send, self._changed, self._introduce = send, changed, introduce
-        self.line = Line(queue.endpoint, self._line_changed, rest=rest)
+        self._changed, self._introduce = changed, introduce
+        self.line = Line(queue.endpoint.at(place_of(self.name)), self._line_changed, rest=route.line.rest)
         """The wait's own connection."""
         self.client: int | None = None
         self.trouble = Trouble(f"queue {self.name}: the server hands out jobs again")
@@ -71,7 +70,7 @@ class Lane:
     def boot(self) -> None:
         """A new identity, not yet registered."""
         self.holdings = Holdings(self.name, secrets.token_hex(16))
-        self.live = False
+        self.live = self.noted = False
         self.registering = self._refused = False
         self.proof = 0.0
         """When the last claim or beat was sent that the server answered with "you live"."""
@@ -102,13 +101,13 @@ class Lane:
             if replies and replies[0] == 1:
                 self.live, self.owed, self.proof = True, True, sent
             elif replies and isinstance(replies[0], redis.exceptions.NoScriptError):
-                self._send(LOAD, lambda _: None)
+                self.route.load()
             elif replies:
                 self.pause_until = clock.now() + REFUSAL_PAUSE
                 self.trouble.says(f"queue {self.name}: the server refuses to register this worker ({replies[0]}); trying again")
             self._changed()
 
-        self._send([holdings.register, holdings.note], answered)
+        self.route.line.send([holdings.register], answered)
 
     def deaf(self, now: float) -> bool:
         """Without a connection to wait on, a claim is owed once a second; whether one has just become owed."""

@@ -23,7 +23,7 @@ async def leave(engine: Engine) -> int:
 async def _close(engine: Engine, lane: Lane) -> int:
     """Once an identity is closed it can claim nothing more, so what its hash holds then is all there is, lost claims included."""
     lane.live = False
-    ask = insist(engine.line)
+    ask = insist(lane.route)
     given_back = 0
     for holdings in (*lane.former, lane.holdings):
         await ask(holdings.close)

@@ -15,8 +15,8 @@ def measure(engine: Engine, lag: float) -> Measured:
     running = dict.fromkeys(engine.lanes, 0)
     for held in engine.slots.running:
         running[held.lane] += 1
-    ready = engine.line.up and not engine.stopping and all(_served(lane, now) for lane in engine.lanes)
-    return Measured(ready, lag, dict(engine.rest.errors), {lane.name: _counts(lane, running[lane]) for lane in engine.lanes})
+    ready = all(route.line.up for route in engine.routes) and not engine.stopping and all(_served(lane, now) for lane in engine.lanes)
+    return Measured(ready, lag, dict(engine.errors), {lane.name: _counts(lane, running[lane]) for lane in engine.lanes})
 
 
 def _served(lane: Lane, now: float) -> bool:

@@ -13,10 +13,10 @@ from typing import Any, TypeAlias, cast
 import redis
 
 from chute import envelope, policy
-from chute.holdings import Holdings, workers_of
-from chute.line import Line
+from chute.holdings import Holdings, place_of, workers_of
+from chute.lines import Asked
 from chute.outcome import Outcome
-from chute.script import LOAD, Command
+from chute.script import LOAD, Command, key_of
 from chute.store import worker_ids
 from chute.worker import charge, clock, finish
 from chute.worker.clock import Timing
@@ -42,8 +42,8 @@ Fate: TypeAlias = Callable[[Held], bytes | Outcome]
 class Judge:
     """Watches the other workers of each queue. `ours` are the ids of workers that somebody else looks after."""
 
-    def __init__(self, line: Line, queues: list[str], timing: Timing, ours: Callable[[], Set[str]]) -> None:
-        self._line, self._queues, self._timing, self._ours = line, queues, timing, ours
+    def __init__(self, lines: Asked, queues: list[str], timing: Timing, ours: Callable[[], Set[str]]) -> None:
+        self._lines, self._queues, self._timing, self._ours = lines, queues, timing, ours
         self._seen: dict[tuple[str, str], tuple[bytes, float]] = {}
         """(queue, worker) -> its beat, and since when it is that."""
         self._looked = 0.0
@@ -57,7 +57,7 @@ class Judge:
             self._seen.clear()
         there: set[tuple[str, str]] = set()
         for queue in self._queues:
-            replies = await self._line.ask([workers_of(queue)])
+            replies = await self._lines.ask(place_of(queue), [workers_of(queue)])
             if not replies or not isinstance(replies[0], dict):
                 return
             ours = self._ours()
@@ -84,27 +84,34 @@ class Judge:
                 )
 
     async def _answer(self, command: Command) -> Any:
-        return await answer(self._line, command)
+        return await answer(self._lines, command)
 
 
-def insist(line: Line) -> Ask:
+def insist(lines: Asked) -> Ask:
     """Asks until there is an answer that is no error."""
 
     async def ask(command: Command) -> Any:
         while True:
-            if (reply := await answer(line, command)) is not None:
+            if (reply := await answer(lines, command)) is not None:
                 return reply
-            await asyncio.sleep(REFUSED_AGAIN if line.up else ASK_AGAIN)
+            await asyncio.sleep(REFUSED_AGAIN if lines.up(_place(command)) else ASK_AGAIN)
 
     return ask
 
 
-async def answer(line: Line, command: Command) -> Any:
+async def answer(lines: Asked, command: Command) -> Any:
     """The answer to one command, None when it was lost or refused. A server that does not know the scripts is told them."""
-    replies = await line.ask([command])
+    place = _place(command)
+    replies = await lines.ask(place, [command])
     if replies and isinstance(replies[0], redis.exceptions.NoScriptError):
-        replies = await line.ask([*LOAD, command])
+        replies = await lines.ask(place, [*LOAD, command])
     return None if not replies or isinstance(replies[-1], Exception) else replies[-1]
+
+
+def _place(command: Command) -> str:
+    """The key that says where a command goes."""
+    key = key_of(command)
+    return key if isinstance(key, str) else ""
 
 
 def all_started(held: Held) -> bytes | Outcome:
@@ -171,6 +178,10 @@ async def _end(ask: Ask, theirs: Holdings, lease: bytes, held: Held, end: Outcom
         return False
     held.tag = adopted[0]
     record = finish.record(held, end)
+    if record.job_id:  # it may have to go to another server than the queue's, so it goes first
+        if await ask(theirs.store(record.job_id, held.tag, record.packed)) is None:
+            return False
+        record = record.stored
     return bool(await ask(theirs.finish([(record.job_id, record.packed)])) in (b"1", b"0"))
 
 

@@ -46,20 +46,20 @@ class Search:
         """What the answer means. Nothing, once others have closed the identity that it is about."""
         if look.lane.holdings is not look.holdings:
             return
-        if isinstance(reply, int) and reply > len(self._hand(look.holdings)):
+        if isinstance(reply, int) and reply > len(self._hand(look.lane, look.holdings)):
             again = Look(look.lane, look.holdings, clock.now())
-            self._engine.line.send([look.holdings.held], lambda replies: self.read(again, replies and replies[0]))
+            look.lane.route.line.send([look.holdings.held], lambda replies: self.read(again, replies and replies[0]))
         elif isinstance(reply, list):
             self._looked(look, [int(lease) for lease in reply if lease.isdigit()])
 
-    def _hand(self, holdings: Holdings) -> set[int]:
+    def _hand(self, lane: Lane, holdings: Holdings) -> set[int]:
         """What this worker knows that it holds, with the outcomes that were not answered."""
-        return self._engine.slots.leases(holdings) | self._engine.finisher.leases(holdings)
+        return self._engine.slots.leases(holdings) | self._engine.shuttle[lane].finisher.leases(holdings)
 
     def _looked(self, look: Look, leases: list[int]) -> None:
         """Takes up what is held there and not here. A doubt is forgotten once a look that was sent after its deadline has found nothing more."""
         lane, holdings, worker = look.lane, look.holdings, look.holdings.worker
-        hand = self._hand(holdings)
+        hand = self._hand(lane, holdings)
         hidden = [lease for lease in leases if self._hidden(lane, lease, hand) and (worker, lease) not in self._adopting][:CHUNK]
         if not hidden:
             for call in [call for call, doubt in lane.uncertain.items() if look.sent > doubt.void]:
@@ -72,7 +72,7 @@ class Search:
             if lane.holdings is holdings and replies and isinstance(replies[0], list):
                 self._adopt(lane, hidden, *replies[0])
 
-        self._engine.line.send([holdings.adopt(hidden)], adopted)
+        lane.route.line.send([holdings.adopt(hidden)], adopted)
 
     def _hidden(self, lane: Lane, lease: int, hand: set[int]) -> bool:
         if doubt := _doubt(lane, lease):

@@ -8,10 +8,12 @@ import logging
 import math
 from collections import Counter
 from collections.abc import Coroutine
+from functools import partial
 from typing import Any
 
 import redis
 
+from chute.holdings import NOTED_AT, note
 from chute.worker import clock
 from chute.worker.board import KINDS
 from chute.worker.engine import Engine
@@ -85,11 +87,14 @@ class Tender:
         board = engine.guard.board
         self._lag = max(self._lag, now - self._swept - SWEEP)
         self._swept = now
-        engine.line.check()
+        engine.lines.check()
+        for route in engine.routes:
+            route.line.check()
         for number, lane in enumerate(engine.lanes):
             lane.line.check()
             if lane.live:
                 lane.alive_at(min(now, board.proof(number)))
+                self._note_name(lane)
         for held in [held for held in engine.slots.running if held.deadline is not None and held.deadline < now and not held.overdue]:
             self._overdue(held)
         if engine.stopping or engine.full_since is not None:
@@ -102,6 +107,16 @@ class Tender:
             engine.give_back([held for held in unstarted if held.lane in late])
         engine.poke()
 
+    def _note_name(self, lane: Lane) -> None:
+        """Once for each identity, so also when the server has lost its data: where nobody names this queue, it is known."""
+        lines = self._engine.lines
+        if not lane.noted and lines.up(NOTED_AT):
+            lane.noted = True
+            lines.send(NOTED_AT, [note(lane.name)], partial(self._noted, lane))
+
+    def _noted(self, lane: Lane, replies: list[Any] | None) -> None:
+        lane.noted = replies is not None and isinstance(replies[0], int)
+
     def beat(self) -> None:
         """Shows progress to the others, and looks for what claims without an answer have taken."""
         for lane in self._engine.lanes:
@@ -110,7 +125,7 @@ class Tender:
 
     async def _inform(self, interval: float) -> None:
         """The first word as soon as there is one: who has just started a worker wants to see it."""
-        await clock.until(lambda: self._engine.claims.ahead and all(lane.live for lane in self._engine.lanes), interval)
+        await clock.until(lambda: all(lane.live and lane.route.ahead for lane in self._engine.lanes), interval)
         self.inform()
         await clock.every(interval, self.inform)
 
@@ -119,16 +134,16 @@ class Tender:
         ttl = math.ceil(2 * self._engine.timing.dead_after)
         for lane in self._engine.lanes:
             if lane.live and (said := self._info.of(lane)):
-                self._engine.line.send([lane.holdings.inform(said, ttl)], lambda _: None)
+                lane.route.line.send([lane.holdings.inform(said, ttl)], lambda _: None)
 
     def count(self) -> None:
         """Adds what was finished to the counters of this minute, by the server's clock."""
         engine = self._engine
         for lane in engine.lanes:
             new = lane.meter.totals + Counter({f"d{n}": count for n, count in enumerate(lane.meter.histogram)}) - lane.counted
-            if new and engine.line.up and engine.claims.ahead:
-                minute = int((clock.now() + engine.claims.ahead) // 60)
-                engine.line.send(lane.holdings.count(minute, new), lambda _: None)
+            if new and lane.route.line.up and lane.route.ahead:
+                minute = int((clock.now() + lane.route.ahead) // 60)
+                lane.route.line.send(lane.holdings.count(minute, new), lambda _: None)
                 lane.counted += new
 
     def _overdue(self, held: Held) -> None:
@@ -148,7 +163,7 @@ class Tender:
             if not replies or lane.holdings is not holdings:
                 return
             if isinstance(replies[0], redis.exceptions.NoScriptError):
-                engine.load()
+                lane.route.load()
             elif replies[0] == []:
                 lane.alive_at(sent)
             elif isinstance(replies[0], list) and lane.live:
@@ -156,4 +171,4 @@ class Tender:
             self._search.read(look, replies[1])
             engine.poke()
 
-        engine.line.send([holdings.beat, command], answered)
+        lane.route.line.send([holdings.beat, command], answered)

@@ -1,0 +1,260 @@
+"""One server: runs operations there, in blocking and in asyncio code alike, and says plainly what became of them.
+
+Every connection is redis-py's own, taken out of one of its pools: login, TLS and the protocol stay its business. Its retries are off, since
+a repeated LPUSH whose reply was lost enqueues twice; every wait has an end.
+"""
+
+import asyncio
+import os
+import re
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import redis
+import redis.asyncio
+from redis.backoff import NoBackoff
+from redis.driver_info import DriverInfo
+from redis.maint_notifications import MaintNotificationsConfig
+from redis.retry import Retry
+
+from chute import address, server
+from chute.address import Address
+from chute.errors import ServerUnavailable
+from chute.operation import LOST, Operation, causes, merge
+from chute.release import VERSION
+from chute.script import Command
+
+T = TypeVar("T")
+TIMEOUT = 5.0
+"""Seconds that a connection attempt or an answer may take."""
+_DRIVER = DriverInfo(lib_version=redis.__version__).add_upstream_driver("chute", VERSION)
+"""What CLIENT LIST shows. Made once: redis-py would look its own version up for each connection, with imports in it, and a thread that is
+there during a fork leaves the lock of an import locked in the child for ever."""
+_UNREACHED = (redis.RedisError, OSError)
+"""What a dial may end with: also a server that refuses it, or something that is none."""
+
+
+def _reason(error: BaseException | None) -> str:
+    """Why a dial failed: the system's own words, where it has any."""
+    for each in causes(error):
+        if isinstance(each, redis.InvalidResponse):
+            return "what answers there is no Redis and no Valkey"
+        if isinstance(each, OSError) and (number := re.match(r"(?:Multiple exceptions: )?\[Errno (\d+)\]", str(each))):
+            return os.strerror(int(number[1]))
+        if isinstance(each, OSError) and each.strerror:
+            return each.strerror
+    return str(error).rstrip(".") or type(error).__name__
+
+
+def _pool_options(url: str, parse: Callable[[str], Any]) -> dict[str, Any]:
+    defaults: dict[str, Any] = {"socket_timeout": TIMEOUT, "socket_connect_timeout": TIMEOUT, "max_connections": 64}
+    fixed = {
+        "timeout": 60.0,  # for a free connection of the pool
+        "protocol": 3,
+        "retry": Retry(NoBackoff(), 0),
+        "driver_info": _DRIVER,
+        "maint_notifications_config": MaintNotificationsConfig(enabled=False),
+    }
+    return {**defaults, **parse(address.client_url(url)), **fixed}
+
+
+def forget_closed(kept: dict[asyncio.AbstractEventLoop, Any]) -> None:
+    """Drops what is kept for event loops that have ended. Whoever did not call `aclose` there loses the sockets now, not at the end of the
+    process; a weak dictionary would keep them, since a connection holds its loop."""
+    for loop in list(kept):
+        if loop.is_closed():
+            kept.pop(loop, None)
+
+
+class Server:
+    """One server, with its clients for blocking code (made anew after a fork) and for each event loop."""
+
+    spread = False
+    longest_pause = 2.0
+    """Seconds between two dials of who keeps dialling, at the most."""
+
+    def __init__(self, where: Address) -> None:
+        self.address = where
+        self._pools: dict[int, redis.BlockingConnectionPool] = {}
+        self._loops: dict[asyncio.AbstractEventLoop, redis.asyncio.BlockingConnectionPool] = {}
+
+    def url(self) -> str:
+        """The URL to dial; starts the embedded server where that is the address. May block."""
+        return server.ensure() if self.address.embedded else self.address.url
+
+    def pool(self) -> redis.BlockingConnectionPool:
+        """The pool of this process. Without a lock: one that another thread holds during a fork stays locked in the child for ever."""
+        if (pool := self._pools.get(os.getpid())) is None:
+            options = _pool_options(self.url(), redis.connection.parse_url)
+            pool = self._pools.setdefault(os.getpid(), redis.BlockingConnectionPool(**options))
+        return pool
+
+    async def loop_pool(self) -> redis.asyncio.BlockingConnectionPool:
+        """The pool of the running event loop."""
+        loop = asyncio.get_running_loop()
+        if (pool := self._loops.get(loop)) is None:
+            url = await asyncio.to_thread(self.url) if self.address.embedded else self.address.url
+            options = _pool_options(url, redis.asyncio.connection.parse_url)
+            forget_closed(self._loops)
+            pool = self._loops.setdefault(loop, redis.asyncio.BlockingConnectionPool(**options))
+        return pool
+
+    def take(self, unsent: str = "") -> Any:
+        """A connected connection out of the pool; give it back to the `pool`. Raises ServerUnavailable; `unsent` as of an operation."""
+        try:
+            return self.pool().get_connection()
+        except _UNREACHED as error:
+            if not self.address.embedded:
+                raise self.unreachable(error, unsent) from error
+        try:
+            server.ensure()  # it ends when nobody uses it; it is made anew for who comes back
+            return self.pool().get_connection()
+        except _UNREACHED as error:
+            raise self.unreachable(error, unsent) from error
+
+    def dial(self) -> Any:
+        """A connection beside the pool, for who holds it long: 64 who wait must not keep everybody else from the server. Disconnect it."""
+        pool = self.pool()
+        connection: Any = pool.connection_class(**pool.connection_kwargs)
+        try:
+            connection.connect()
+        except _UNREACHED as error:
+            raise self.unreachable(error) from error
+        return connection
+
+    async def atake(self, unsent: str = "") -> Any:
+        """As `take`, for asyncio code; give it back to the `loop_pool`."""
+        pool = await self.loop_pool()
+        try:
+            return await pool.get_connection()
+        except _UNREACHED as error:
+            if not self.address.embedded:
+                raise self.unreachable(error, unsent) from error
+        try:
+            await asyncio.to_thread(server.ensure)
+            return await pool.get_connection()
+        except _UNREACHED as error:
+            raise self.unreachable(error, unsent) from error
+
+    async def adial(self) -> Any:
+        """As `dial`, for asyncio code, with redis-py's own errors: a line keeps dialling."""
+        if self.address.embedded:
+            await asyncio.to_thread(self.url)
+        connection: Any = (await self.loop_pool()).make_connection()
+        async with asyncio.timeout(TIMEOUT):
+            await connection.connect()
+        return connection
+
+    def at(self, key: str) -> "Server":
+        """Who has that key."""
+        return self
+
+    def node_of(self, key: str) -> "Server":
+        """Who has that key, for who sends commands about many."""
+        return self
+
+    @property
+    def parts(self) -> list["Server"]:
+        """Everybody who has keys."""
+        return [self]
+
+    def elsewhere(self, reply: object) -> bool:
+        """Whether a reply says that another server has what is asked for here."""
+        return False
+
+    def left(self) -> bool:
+        """Whether another server has what is asked for here."""
+        return False
+
+    def run(self, operation: Operation[T]) -> T:
+        """Runs the operation. Raises ServerUnavailable, Rejected, or what the operation says of a lost reply."""
+        return operation.read(self.replies(operation))
+
+    async def arun(self, operation: Operation[T]) -> T:
+        """As `run`, for asyncio code."""
+        return operation.read(await self.areplies(operation))
+
+    def replies(self, operation: Operation[Any]) -> list[Any]:
+        """What the server answers to an operation, unread. Raises as `run`."""
+        connection = self.take(operation.unsent)
+        try:
+            replies = exchange(connection, operation.commands)
+            if unknown := operation.unscripted(replies):
+                merge(replies, unknown, exchange(connection, operation.with_scripts(unknown)))
+        except BaseException as error:
+            connection.disconnect()  # half an exchange must not be read as another's
+            if not isinstance(error, LOST):
+                raise
+            if operation.lost:
+                raise operation.lost(str(error)) from error
+            return self.replies(operation.once_more)
+        finally:
+            self.pool().release(connection)
+        return replies
+
+    async def areplies(self, operation: Operation[Any]) -> list[Any]:
+        """As `replies`, for asyncio code."""
+        pool, connection = await self.loop_pool(), await self.atake(operation.unsent)
+        try:
+            replies = await aexchange(connection, operation.commands)
+            if unknown := operation.unscripted(replies):
+                merge(replies, unknown, await aexchange(connection, operation.with_scripts(unknown)))
+        except BaseException as error:
+            await connection.disconnect(nowait=True)
+            if not isinstance(error, LOST):
+                raise
+            if operation.lost:
+                raise operation.lost(str(error)) from error
+            return await self.areplies(operation.once_more)
+        finally:
+            await pool.release(connection)
+        return replies
+
+    def close(self) -> None:
+        """Closes the connections of blocking code in this process. Who holds a job of this server opens new ones."""
+        if pool := self._pools.pop(os.getpid(), None):
+            pool.disconnect()
+
+    async def aclose(self) -> None:
+        """Closes the connections of the running event loop."""
+        if pool := self._loops.pop(asyncio.get_running_loop(), None):
+            await pool.disconnect()
+
+    def unreachable(self, error: BaseException | None, unsent: str = "") -> ServerUnavailable:
+        """The error that says so, for people."""
+        return unreachable(self.address, "the server", error, unsent)
+
+
+def unreachable(where: Address, what: str, error: BaseException | None, unsent: str = "") -> ServerUnavailable:
+    """The error that says that nobody can be reached there, for people; `what` should be there."""
+    if isinstance(error, ServerUnavailable):
+        return error
+    named = "the embedded server" if where.embedded else f"{what} at {address.redact(where.url)}"
+    if any(isinstance(each, redis.AuthenticationError) for each in causes(error)):
+        return ServerUnavailable(f"{named} ({where.how}) {address.login_advice(where.url)}{unsent}")
+    why = _reason(error) if error else "nobody there has the keys of this queue"
+    return ServerUnavailable(f"cannot reach {named} ({where.how}): {why}{unsent}")
+
+
+def exchange(connection: Any, commands: tuple[Command, ...]) -> list[Any]:
+    """Sends the commands in one write and reads a reply for each. A broken exchange leaves no connection behind that could be misread."""
+    connection.send_packed_command(connection.pack_commands(commands), check_health=False)
+    replies: list[Any] = []
+    for _ in commands:
+        try:
+            replies.append(connection.read_response(disconnect_on_error=False))
+        except (redis.ResponseError, redis.BusyLoadingError) as error:
+            replies.append(error)
+    return replies
+
+
+async def aexchange(connection: Any, commands: tuple[Command, ...]) -> list[Any]:
+    """As `exchange`, for asyncio code."""
+    await connection.send_packed_command(connection.pack_commands(commands), check_health=False)
+    replies: list[Any] = []
+    for _ in commands:
+        try:
+            replies.append(await connection.read_response(disconnect_on_error=False))
+        except (redis.ResponseError, redis.BusyLoadingError) as error:
+            replies.append(error)
+    return replies
