@@ -4,8 +4,8 @@ import re
 
 import redis
 
-_QUEUE = r"\{queue:[A-Za-z0-9._-]{1,64}\}"
-_MAY_STAY = re.compile(rf"queues|queue:[A-Za-z0-9._-]{{1,64}}|(tags|cancelled|first|scheduled|dead|refused|cron):{_QUEUE}")
+_LIST = r"queue:[A-Za-z0-9._-]{1,64}(:\d{1,2})?"
+_MAY_STAY = re.compile(rf"queues|{_LIST}|(tags|cancelled|first|scheduled|dead|refused|cron):\{{{_LIST}\}}")
 """What may stay for ever. Everything else has a TTL; `workers:{...}` may stay with the field `@paused` alone."""
 
 

@@ -62,12 +62,12 @@ def test_put_back_a_job_is_as_if_it_had_never_run(server: Server, endpoint: Endp
     server.client().hset("result:a", "status", "failed")
     found = admin.find(endpoint, QUEUE, entry)
     assert found is not None
-    assert admin.requeue(endpoint, QUEUE, found) is True
+    assert admin.requeue(endpoint, found) is True
     (sent,) = server.client().lrange("queue:jobs", 0, -1)
     assert json.loads(sent) == {"job_id": "a", "q": 1.5, "big": 12345678901234567890123, "@v": []}
     assert b"1.50" in sent, "what is not ours stays as it was pushed"
     assert not server.client().exists("result:a")
-    assert admin.requeue(endpoint, QUEUE, found) is False, "once"
+    assert admin.requeue(endpoint, found) is False, "once"
     assert server.client().llen("queue:jobs") == 1
 
 
@@ -75,7 +75,7 @@ def test_put_back_a_job_is_as_if_it_had_never_run(server: Server, endpoint: Endp
 def test_put_back_what_is_no_job_goes_as_it_came(server: Server, endpoint: Endpoint, body: bytes) -> None:
     found = admin.find(endpoint, QUEUE, letter(server, "refused", body))
     assert found is not None
-    assert admin.requeue(endpoint, QUEUE, found) is True
+    assert admin.requeue(endpoint, found) is True
     assert server.client().lrange("queue:jobs", 0, -1) == [body]
 
 
@@ -84,7 +84,7 @@ def test_what_was_cut_does_not_go_back(server: Server, endpoint: Endpoint) -> No
     found = admin.find(endpoint, QUEUE, entry)
     assert found is not None
     with pytest.raises(ValueError, match="requeue"):
-        admin.requeue(endpoint, QUEUE, found)
+        admin.requeue(endpoint, found)
     assert server.client().xlen("refused:{queue:jobs}") == 1
 
 
@@ -92,9 +92,9 @@ def test_throwing_away(server: Server, endpoint: Endpoint) -> None:
     for n in range(5):
         letter(server, ("dead", "refused")[n % 2], job(str(n)), job_id=str(n))
     all_of_them = list(admin.letters(endpoint, QUEUE))
-    assert admin.purge(endpoint, QUEUE, all_of_them[:3]) == 3
-    assert admin.purge(endpoint, QUEUE, all_of_them) == 2, "what was gone does not count"
-    assert admin.purge(endpoint, QUEUE, []) == 0
+    assert admin.purge(endpoint, all_of_them[:3]) == 3
+    assert admin.purge(endpoint, all_of_them) == 2, "what was gone does not count"
+    assert admin.purge(endpoint, []) == 0
     assert list(admin.letters(endpoint, QUEUE)) == []
 
 

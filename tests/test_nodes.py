@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 import chute
-from chute import admin, connection, sight, store
+from chute import admin, connection, sight
 from chute.errors import ServerUnavailable, Unconfirmed
 from chute.explain import explain
 from chute.nodes import Nodes
@@ -84,7 +84,7 @@ def test_each_queue_and_each_result_is_where_its_slot_is(cluster: Cluster, queue
     there = {name: cluster.owner(f"queue:{name}") for name in names}
     assert len(set(map(id, there.values()))) == 3
     assert all(_length(server, f"queue:{name}") == 1 for name, server in there.items())
-    observed = queue.endpoint.run(store.observe({name: [] for name in names}))
+    observed = queue.endpoint.run(sight.observe({name: [] for name in names}))
     assert {name: each and each.queue for name, each in observed.items()} == dict.fromkeys(names, 1)
     assert len(queue.endpoint.parts) == 3
 
@@ -119,10 +119,10 @@ def test_a_requeued_letter_loses_its_old_result_on_the_other_server(cluster: Clu
     with cluster.owner(f"result:{job_id}").new_client() as client:
         client.hset(f"result:{job_id}", mapping={"status": "failed"})
     (letter,) = admin.letters(queue.endpoint, "jobs")
-    assert admin.requeue(queue.endpoint, "jobs", letter)
+    assert admin.requeue(queue.endpoint, letter)
     assert queue.depth() == 1
     assert queue.job(job_id).status() == "pending"
-    assert not admin.requeue(queue.endpoint, "jobs", letter)
+    assert not admin.requeue(queue.endpoint, letter)
 
 
 def test_a_job_of_a_queue_that_nobody_works_is_found_on_any_node(cluster: Cluster, queue: chute.Queue) -> None:

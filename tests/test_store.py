@@ -122,7 +122,7 @@ def test_known_queues(both: Both, server: Server) -> None:
     assert both.run(QUEUE.known()) is False
     server.client().sadd("queues", "jobs", "b", "a")
     assert both.run(QUEUE.known()) is True
-    assert both.run(Store.all_known()) == ["a", "b", "jobs"]
+    assert both.run(store.queues()) == ["a", "b", "jobs"]
 
 
 def test_emptying(both: Both, server: Server) -> None:

@@ -125,12 +125,13 @@ class Replicated:
 
 
 class Cluster:
-    """Three primaries that have a third of the slots each, and a replica for each. `options` are those of the servers."""
+    """Primaries that have an equal part of the slots each, and a replica for each unless there are to be none. `options` are those of the servers."""
 
-    def __init__(self, kind: Kind, *options: str) -> None:
+    def __init__(self, kind: Kind, *options: str, primaries: int = 3, replicas: bool = True) -> None:
         self.kind: Kind = kind
         self.servers: list[Server] = []
-        for _ in range(6):
+        self._primaries = primaries
+        for _ in range(primaries * (1 + replicas)):
             bus = free_port()
             words = ("--cluster-enabled", "yes", "--cluster-node-timeout", str(int(NODE_TIMEOUT * 1000)), "--cluster-port", str(bus))
             self.servers.append(Server(kind, *words, *AT_ONCE, *options, tcp=True))
@@ -153,7 +154,7 @@ class Cluster:
     @property
     def url(self) -> str:
         """What a client is given."""
-        return f"redis+cluster://{','.join(f'127.0.0.1:{server.port}' for server in self.servers[:3])}"
+        return f"redis+cluster://{','.join(f'127.0.0.1:{server.port}' for server in self.servers[: self._primaries])}"
 
     def node(self, server: Server) -> str:
         """The id of a node."""
@@ -222,18 +223,18 @@ class Cluster:
         self.close_slot(slot, target)
 
     def _form(self) -> None:
-        primaries, replicas = self.servers[:3], self.servers[3:]
+        count = self._primaries
+        primaries, replicas = self.servers[:count], self.servers[count:]
         for n, server in enumerate(self.servers):
             self._ask(server, "CLUSTER", "SET-CONFIG-EPOCH", n + 1)
         for n, server in enumerate(primaries):
-            self._ask(server, "CLUSTER", "ADDSLOTSRANGE", n * SLOTS // 3, (n + 1) * SLOTS // 3 - 1)
+            self._ask(server, "CLUSTER", "ADDSLOTSRANGE", n * SLOTS // count, (n + 1) * SLOTS // count - 1)
         for n, server in enumerate(self.servers):
             for other in self.servers[:n]:
                 self._ask(server, "CLUSTER", "MEET", "127.0.0.1", other.port, other.bus)
-        self._wait(
-            lambda: all(self._ask(server, "CLUSTER", "INFO").count(b"cluster_known_nodes:6\r\n") for server in self.servers), "is not met"
-        )
-        for primary, replica in zip(primaries, replicas, strict=True):
+        met = b"cluster_known_nodes:%d\r\n" % len(self.servers)
+        self._wait(lambda: all(self._ask(server, "CLUSTER", "INFO").count(met) for server in self.servers), "is not met")
+        for primary, replica in zip(primaries, replicas, strict=False):
             self._wait(lambda p=primary, r=replica: self._replicates(r, p), "has no replica")  # type: ignore[misc]
         self._wait(self._whole, "is not whole")
 
@@ -248,7 +249,8 @@ class Cluster:
         for n, server in enumerate(self.servers):
             with server.new_client() as client:
                 told: Any = client.info("replication")
-            linked = told.get("master_link_status") == "up" if n >= 3 else told.get("connected_slaves") == 1
+            alone = len(self.servers) == self._primaries
+            linked = told.get("master_link_status") == "up" if n >= self._primaries else alone or told.get("connected_slaves") == 1
             if not (linked and self._ask(server, "CLUSTER", "INFO").count(b"cluster_state:ok")):
                 return False
         return True

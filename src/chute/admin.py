@@ -14,7 +14,7 @@ import msgspec
 from chute import envelope, store
 from chute.connection import Endpoint
 from chute.envelope import Refused
-from chute.keys import is_job_id
+from chute.keys import base_of, is_job_id, is_partition, partition
 from chute.store import Store
 
 STREAMS = ("dead", "refused")
@@ -36,9 +36,22 @@ class Stats:
     oldest_age: float | None
     paused: bool
 
+    @property
+    def counts(self) -> tuple[int, int, int, int]:
+        """What the lists of a queue add up to: depth, running, scheduled, dead."""
+        return self.depth, self.running, self.scheduled, self.dead
+
 
 def stats(endpoint: Endpoint, name: str) -> Stats:
-    """Looks at a queue."""
+    """Looks at a queue, with its partitions."""
+    lists = [_stats(endpoint, each) for each in endpoint.run(store.lists_of(name))]
+    ages = [each.oldest_age for each in lists if each.oldest_age is not None]
+    depth, running, scheduled, dead = (sum(column) for column in zip(*[each.counts for each in lists], strict=True))
+    workers, rate, paused = max(each.workers for each in lists), sum(each.rate for each in lists), any(each.paused for each in lists)
+    return Stats(name, depth, running, scheduled, dead, workers, round(rate, 3), max(ages, default=None), paused)
+
+
+def _stats(endpoint: Endpoint, name: str) -> Stats:
     queue = Store(name)
     depth, fields, scheduled, dead, refused, oldest, clock = endpoint.run(queue.overview())
     workers = store.worker_ids(fields)
@@ -46,7 +59,7 @@ def stats(endpoint: Endpoint, name: str) -> Stats:
     running, (this_minute, last_minute) = endpoint.run(queue.activity(workers, int(now // 60)))
     rate = (this_minute + last_minute * (60 - now % 60) / 60) / 60
     age, paused = _age(oldest, now), store.is_paused(fields)
-    return Stats(name, depth, running, scheduled, dead + refused, len(workers), round(rate, 3), age, paused)
+    return Stats(name, depth, running, scheduled, dead + refused, len(workers), rate, age, paused)
 
 
 def _age(body: bytes | None, now: float) -> float | None:
@@ -61,8 +74,9 @@ def _age(body: bytes | None, now: float) -> float | None:
 
 @dataclass(frozen=True, slots=True)
 class Letter:
-    """A dead letter: the bytes of the job as they were, and why it died."""
+    """A dead letter: the bytes of the job as they were, and why it died. `list`: the queue, or the partition of one, that it is of."""
 
+    list: str
     stream: str
     id: str
     fields: dict[str, str]
@@ -71,7 +85,8 @@ class Letter:
     @property
     def entry(self) -> str:
         """Its name for people and commands."""
-        return f"{self.stream}/{self.id}"
+        part = self.list.removeprefix(base_of(self.list))
+        return f"{self.stream}/{self.id}{part.replace(':', '@')}"
 
     @property
     def at(self) -> datetime:
@@ -97,8 +112,8 @@ class Letter:
 
 
 def letters(endpoint: Endpoint, name: str) -> Iterator[Letter]:
-    """Every dead letter of a queue, newest first over both streams."""
-    piles = [_pile(endpoint, Store(name), stream) for stream in STREAMS]
+    """Every dead letter of a queue, newest first over both streams and all partitions."""
+    piles = [_pile(endpoint, Store(each), stream) for each in endpoint.run(store.lists_of(name)) for stream in STREAMS]
     heads = [next(pile, None) for pile in piles]
     while newest := max((head for head in heads if head), key=lambda head: _place(head.id), default=None):
         at = heads.index(newest)
@@ -108,17 +123,19 @@ def letters(endpoint: Endpoint, name: str) -> Iterator[Letter]:
 
 def find(endpoint: Endpoint, name: str, entry: str) -> Letter | None:
     """The letter of that name. Raises ValueError when no letter can be called so."""
-    stream, _, place = entry.partition("/")
+    named, _, part = entry.partition("@")
+    stream, _, place = named.partition("/")
     time, _, number = place.partition("-")
-    if stream not in STREAMS or not time.isdigit() or not number.isdigit():
+    if stream not in STREAMS or not time.isdigit() or not number.isdigit() or (part and not is_partition(part)):
         raise ValueError(f"not an entry: {entry}. An entry looks like dead/1700000000000-0; see: chute dead list {name}")
-    for id_, fields in endpoint.run(Store(name).letters(stream, place, 1)):
+    list_ = partition(base_of(name), int(part)) if part else name
+    for id_, fields in endpoint.run(Store(list_).letters(stream, place, 1)):
         if id_.decode() == place:
-            return letter_of(stream, id_, fields)
+            return letter_of(list_, stream, id_, fields)
     return None
 
 
-def requeue(endpoint: Endpoint, name: str, letter: Letter) -> bool:
+def requeue(endpoint: Endpoint, letter: Letter) -> bool:
     """Puts a letter back into its queue as if it had never run; False when it was gone. Raises ValueError for one that was cut."""
     if letter.cut:
         raise ValueError(
@@ -129,36 +146,59 @@ def requeue(endpoint: Endpoint, name: str, letter: Letter) -> bool:
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         body = letter.body  # not JSON: it goes back as it came
     job_id = letter.fields.get("job_id", "")
-    return endpoint.run(Store(name).requeue(letter.stream, letter.id, body, job_id if is_job_id(job_id) else "", spread=endpoint.spread))
+    return endpoint.run(
+        Store(letter.list).requeue(letter.stream, letter.id, body, job_id if is_job_id(job_id) else "", spread=endpoint.spread)
+    )
 
 
-def requeue_all(endpoint: Endpoint, name: str, letters: Sequence[Letter]) -> tuple[int, int]:
+def requeue_all(endpoint: Endpoint, letters: Sequence[Letter]) -> tuple[int, int]:
     """Puts letters back, the oldest first, given with the newest first; how many that were, and how many cannot be since they were cut."""
     whole = [letter for letter in letters if not letter.cut]
-    return sum([requeue(endpoint, name, letter) for letter in reversed(whole)]), len(letters) - len(whole)
+    return sum([requeue(endpoint, letter) for letter in reversed(whole)]), len(letters) - len(whole)
 
 
-def purge(endpoint: Endpoint, name: str, dead: list[Letter]) -> int:
+def purge(endpoint: Endpoint, dead: Sequence[Letter]) -> int:
     """Deletes letters for good; how many there still were."""
     gone = 0
-    for stream in STREAMS:
-        ids = [letter.id for letter in dead if letter.stream == stream]
+    for name, stream in sorted({(letter.list, letter.stream) for letter in dead}):
+        ids = [letter.id for letter in dead if (letter.list, letter.stream) == (name, stream)]
         for start in range(0, len(ids), store.CHUNK):
             gone += endpoint.run(Store(name).purge(stream, ids[start : start + store.CHUNK]))
     return gone
 
 
+def pause(endpoint: Endpoint, name: str) -> bool:
+    """From now on no worker gets a job of this queue; False when it was so before."""
+    return sum(endpoint.run(Store(each).pause()) for each in endpoint.run(store.lists_of(name))) > 0
+
+
+def resume(endpoint: Endpoint, name: str) -> bool:
+    """Workers get jobs of this queue again; False when it was not paused."""
+    return sum(endpoint.run(Store(each).resume()) for each in endpoint.run(store.lists_of(name))) > 0
+
+
+def ready(endpoint: Endpoint, name: str) -> int:
+    """How many jobs of a queue are ready."""
+    lists = endpoint.run(store.lists_of(name))
+    return endpoint.run(store.depth_of(lists))
+
+
+def clear(endpoint: Endpoint, name: str) -> int:
+    """Empties a queue and what stands before it, not what is scheduled; how many jobs that were."""
+    return sum(endpoint.run(Store(each).clear()) for each in endpoint.run(store.lists_of(name)))
+
+
 def _pile(endpoint: Endpoint, queue: Store, stream: str) -> Iterator[Letter]:
     before = "+"
     while page := endpoint.run(queue.letters(stream, before, PAGE)):
-        yield from (letter_of(stream, id_, fields) for id_, fields in page)
+        yield from (letter_of(queue.name, stream, id_, fields) for id_, fields in page)
         before = f"({page[-1][0].decode()}"
 
 
-def letter_of(stream: str, id_: bytes, fields: dict[bytes, bytes]) -> Letter:
+def letter_of(name: str, stream: str, id_: bytes, fields: dict[bytes, bytes]) -> Letter:
     """A dead letter as it stands in its stream."""
     text = {name.decode(): value.decode(errors="replace") for name, value in fields.items() if name != b"body"}
-    return Letter(stream, id_.decode(), text, fields.get(b"body", b""))
+    return Letter(name, stream, id_.decode(), text, fields.get(b"body", b""))
 
 
 def _place(id_: str) -> tuple[int, int]:

@@ -1,6 +1,9 @@
 """A call on its way: what the caller says (task, arguments, options) -> the job's bytes -> the queue's operation."""
 
+import itertools
+import secrets
 import time
+import zlib
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -10,14 +13,15 @@ from typing import Any, ClassVar, Generic, TypeAlias, TypeVar
 from chute import duration, envelope, trace
 from chute.connection import Endpoint, endpoint
 from chute.duration import Seconds
-from chute.keys import check_job_id
+from chute.errors import ChuteError
+from chute.keys import check_job_id, partition
 from chute.result import Job, Told
 from chute.signature import Signature
 from chute.store import Confirm, Store, confirmable
 
 J_co = TypeVar("J_co", covariant=True)
-Sendable: TypeAlias = tuple[str, bytes, str]
-"""job id, body, due."""
+Sendable: TypeAlias = tuple[str, bytes, str, str]
+"""job id, body, due, key."""
 _A_CALL = 'as in enqueue_many([answer.bind("What is RAG?")])'
 
 
@@ -30,17 +34,19 @@ class Options:
     result_ttl: int | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
     confirm: Confirm = "memory"
+    key: str = ""
 
 
 def options(
     job_id: str | None,
-    delay: Seconds | None,
-    at: datetime | None,
+    when: tuple[Seconds | None, datetime | None],
     result_ttl: Seconds | None,
     headers: Mapping[str, str] | None,
     confirm: Confirm,
+    key: str | None,
 ) -> Options:
-    """The options, checked. Raises ValueError or TypeError that says which is wrong."""
+    """The options, checked; `when` is the delay and the time. Raises ValueError or TypeError that says which is wrong."""
+    delay, at = when
     if job_id is not None:
         check_job_id(job_id)
     if delay is not None and at is not None:
@@ -50,8 +56,10 @@ def options(
     for name, value in (headers or {}).items():
         if not isinstance(name, str) or not isinstance(value, str):
             raise TypeError(f"headers= maps text to text, not {name!r} to {value!r}")
+    if key is not None and (not isinstance(key, str) or not key):
+        raise TypeError(f"key= is text that is not empty, not {key!r}")
     ttl = None if result_ttl is None else duration.whole_seconds(result_ttl)
-    return Options(job_id, _due(delay, at), ttl, dict(headers or {}), confirm)
+    return Options(job_id, _due(delay, at), ttl, dict(headers or {}), confirm, key or "")
 
 
 def _due(delay: Seconds | None, at: datetime | None) -> str:
@@ -93,7 +101,7 @@ class Call(Generic[J_co]):
         return self._options.confirm
 
     def seal(self) -> Sendable:
-        """The job: its id, its bytes and when it is due."""
+        """The job: its id, its bytes, when it is due and what it is to be kept in order with."""
         chosen = self._options
         named = self._arguments.get("job_id")
         job_id = chosen.job_id or (check_job_id(named) if named else envelope.new_job_id())
@@ -106,7 +114,7 @@ class Call(Generic[J_co]):
             job["@headers"] = chosen.headers
         if chosen.result_ttl is not None:
             job["@result_ttl"] = chosen.result_ttl
-        return job_id, self._signature.encode(job), chosen.due
+        return job_id, self._signature.encode(job), chosen.due, chosen.key
 
 
 def seal_plain(job: Mapping[str, Any]) -> Sendable:
@@ -121,7 +129,7 @@ def seal_plain(job: Mapping[str, Any]) -> Sendable:
         envelope.check(body)
     except envelope.Refused as refused:
         raise ValueError(f"{refused}. Nothing was sent") from None
-    return complete["job_id"], body, ""
+    return complete["job_id"], body, "", ""
 
 
 def seal_all(calls: list[Call[Any]]) -> list[Sendable]:
@@ -164,11 +172,13 @@ class Sender:
 
     instead: ClassVar[Instead | None] = None
 
-    def __init__(self, name: str, url: str | None, queue: Any = None) -> None:
+    def __init__(self, name: str, url: str | None, queue: Any = None, partitions: int = 0) -> None:
         self.store = Store(name)
         self.queue = queue
         """The Queue that this sends for."""
         self._url = url
+        self._stores = [Store(partition(name, number)) for number in range(partitions)] or [self.store]
+        self._turn = itertools.count(secrets.randbelow(len(self._stores)))  # where many programs send, not all begin with the first
 
     @property
     def endpoint(self) -> Endpoint:
@@ -180,23 +190,53 @@ class Sender:
         with trace.sending(self.store.name, jobs) as carrying:
             if Sender.instead:
                 return Sender.instead.send(self.queue, carrying)
-            if confirm != "memory":
-                self.endpoint.run(confirmable(self.store.name, confirm))
-            self.endpoint.run(self.store.enqueue(carrying, confirm))
+            with _partly() as sent:
+                for store, part in self._shared_out(carrying):
+                    if confirm != "memory":
+                        self.endpoint.run(confirmable(store.name, confirm))
+                    self.endpoint.run(store.enqueue(part, confirm))
+                    sent.extend(part)
 
     async def asend(self, jobs: list[Sendable], confirm: Confirm = "memory") -> None:
         """As `send`, for asyncio code."""
         with trace.sending(self.store.name, jobs) as carrying:
             if Sender.instead:
                 return await Sender.instead.asend(self.queue, carrying)
-            if confirm != "memory":
-                await self.endpoint.arun(confirmable(self.store.name, confirm))
-            await self.endpoint.arun(self.store.enqueue(carrying, confirm))
+            with _partly() as sent:
+                for store, part in self._shared_out(carrying):
+                    if confirm != "memory":
+                        await self.endpoint.arun(confirmable(store.name, confirm))
+                    await self.endpoint.arun(store.enqueue(part, confirm))
+                    sent.extend(part)
+
+    def _shared_out(self, jobs: list[Sendable]) -> Iterable[tuple[Store, list[Sendable]]]:
+        """The jobs by the lists that they go to, in their order there: those with a key to that of the key, the others in turn."""
+        stores = self._stores
+        if len(stores) == 1:
+            return [(stores[0], jobs)]
+        parts: dict[int, list[Sendable]] = {}
+        for job in jobs:
+            key = job[3]
+            number = (zlib.crc32(key.encode()) if key else next(self._turn)) % len(stores)
+            parts.setdefault(number, []).append(job)
+        return [(stores[number], part) for number, part in sorted(parts.items())]
 
     def job(self, job_id: str, returns: Any = Any, kept: bool = True) -> Job[Any]:
         """The handle of a job of this queue."""
         told = Sender.instead.told if Sender.instead else None
         return Job(job_id, self.store.name, self.endpoint, returns, kept, told)
+
+
+@contextmanager
+def _partly() -> Iterator[list[Sendable]]:
+    """Adds to an error what other partitions have accepted of the same exchange; the list is what they have."""
+    sent: list[Sendable] = []
+    try:
+        yield sent
+    except ChuteError as error:
+        if sent:
+            error.add_note(f"{len(sent):,} other jobs of this exchange were accepted, in other partitions.")
+        raise
 
 
 @contextmanager

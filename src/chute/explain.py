@@ -55,7 +55,7 @@ def explain(endpoint: Endpoint, job_id: str, queue: str | None = None, *, most: 
 
 def _found(endpoint: Endpoint, search: Search, job_id: str, queue: str | None) -> Answer | None:
     """Everything of each queue; at last once more where a job goes to that moves meanwhile."""
-    queues = [queue] if queue else endpoint.run(Store.all_known())
+    queues = endpoint.run(store.lists_of(queue) if queue else store.lists())
     looks: tuple[Callable[[str], Held | Queued | Due | Dead | None], ...] = (search.held, search.ready, search.due, search.dead)
     for look, name in itertools.product((*looks, search.held), queues):
         if found := look(name):

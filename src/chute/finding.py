@@ -129,7 +129,7 @@ class Search:
         for stream in STREAMS:
             for id_, fields in self._letters(Store(queue), stream):
                 if fields.get(b"job_id") == self._needle or self._read(fields.get(b"body", b"")):
-                    return Dead(queue, letter_of(stream, id_, fields))
+                    return Dead(queue, letter_of(queue, stream, id_, fields))
         return None
 
     def _letters(self, store: Store, stream: str) -> Iterator[tuple[bytes, dict[bytes, bytes]]]:

@@ -4,11 +4,16 @@
 """
 
 import re
+from collections.abc import Iterable
 from functools import lru_cache
 
 QUEUES = "queues"
 """The set of names of queues that a worker has ever worked."""
 
+MOST_PARTITIONS = 15
+"""Lists of a queue beside its plain one: a worker works 16 at most."""
+
+_PARTITION = re.compile(r"(.*):(\d|1[0-4])")
 _QUEUE_NAME = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _JOB_ID = re.compile(r"[\x21-\x7a\x7c\x7e]{1,256}")
 
@@ -23,6 +28,35 @@ def check_queue_name(name: str) -> str:
 def is_queue_name(name: str) -> bool:
     """Whether the text may name a queue."""
     return _QUEUE_NAME.fullmatch(name) is not None
+
+
+def check_list_name(name: str) -> str:
+    """As `check_queue_name`, for who may also name one partition of a queue, `jobs:3`."""
+    if not isinstance(name, str) or not is_queue_name(base_of(name)):
+        raise ValueError(f"not a queue name: {name!r}. A name is 1 to 64 of the characters A-Z a-z 0-9 . _ -")
+    return name
+
+
+def partition(name: str, number: int) -> str:
+    """The name of one list of a queue that is spread over several."""
+    return f"{name}:{number}"
+
+
+def is_partition(text: str) -> bool:
+    """Whether the text may be the number of a partition."""
+    return _PARTITION.fullmatch(f":{text}") is not None
+
+
+def base_of(name: str) -> str:
+    """The queue that a list belongs to: `jobs` of `jobs:3`."""
+    found = _PARTITION.fullmatch(name)
+    return found[1] if found else name
+
+
+def lists_of(name: str, known: Iterable[str]) -> list[str]:
+    """The lists of a queue among those that are known, and its plain one whether it is or not."""
+    numbers = sorted(int(each[len(name) + 1 :]) for each in known if each != name and base_of(each) == name)
+    return [name, *[partition(name, number) for number in numbers]]
 
 
 def is_job_id(job_id: str) -> bool:
@@ -89,4 +123,4 @@ class Keys:
 @lru_cache(maxsize=1024)
 def keys_of(name: str) -> Keys:
     """The keys of the queue of that name."""
-    return Keys(check_queue_name(name))
+    return Keys(check_list_name(name))

@@ -6,19 +6,19 @@ that registers this collector. What a worker itself has counted, its own port sh
 """
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 from prometheus_client.registry import Collector, CollectorRegistry
 
-from chute import envelope, store
+from chute import envelope, sight, store
 from chute.connection import Endpoint, endpoint
 from chute.envelope import Refused
-from chute.errors import ChuteError
-from chute.keys import check_queue_name
+from chute.errors import ChuteError, Rejected
+from chute.keys import base_of, check_list_name, lists_of
 from chute.scrape import Page
-from chute.store import Observed, Store
+from chute.sight import Observed
 
 
 def page(collector: Collector) -> Page:
@@ -36,19 +36,21 @@ class QueueCollector(Collector):
     """
 
     def __init__(self, url: str | None = None, queues: Sequence[str] = ()) -> None:
-        self._names = [check_queue_name(name) for name in queues]
+        self._names = [check_list_name(name) for name in queues]
         self._url = url
         self._workers: dict[str, list[str]] = {}
-        """Of each queue, as they were at the last scrape."""
+        """Of each list, as they were at the last scrape."""
+        self._asked: list[str] = []
+        """The lists that were looked at last."""
         self._seen: dict[str, tuple[bytes, float]] = {}
-        """Of each queue, the next job that does not say when it was due, and since when it is that."""
+        """Of each list, the next job that does not say when it was due, and since when it is that."""
 
     def collect(self) -> Iterator[Metric]:
         """All series at this moment."""
         try:
             where = endpoint(self._url)
             observed = self.observe()
-            memory = max((part.run(store.memory()) for part in where.parts), key=_fullness)
+            memory = max((part.run(sight.memory()) for part in where.parts), key=_fullness)
         except ChuteError:
             yield _gauge("chute_server_up", "Whether the server answered", [((), 0)])
             return
@@ -57,10 +59,12 @@ class QueueCollector(Collector):
         yield from _of_server(memory)
 
     def observe(self) -> dict[str, Observed]:
-        """Every queue at this moment. Raises ServerUnavailable."""
+        """Every list at this moment: each queue's own, and those of its partitions. Raises ServerUnavailable."""
         where = endpoint(self._url)
-        names = self._names or where.run(Store.all_known())
+        known_lists = where.run(store.lists())
+        names = [each for name in self._names for each in lists_of(name, known_lists)] or known_lists
         known = {name: self._workers.get(name, []) for name in names}
+        self._asked = names
         found = self._look(where, known)
         changed = {name: each.workers for name, each in found.items() if set(each.workers) != set(known[name])}
         if changed:  # the leases of a worker are counted under its name: look again where there are others than before
@@ -72,27 +76,31 @@ class QueueCollector(Collector):
     def _look(where: Endpoint, workers: dict[str, list[str]]) -> dict[str, Observed]:
         if not workers:
             return {}
-        return {name: each for name, each in where.run(store.observe(workers)).items() if each}
+        return {name: each for name, each in where.run(sight.observe(workers)).items() if each}
+
+    def backlog(self) -> dict[str, int]:
+        """What scalers ask of the queues together: `ready`, `running`, `scheduled` jobs, and `backlog`, the first two. Raises
+        ServerUnavailable, and Rejected where the server refuses to look at one of them."""
+        observed = self.observe()
+        if refused := [name for name in self._asked if name not in observed]:
+            raise Rejected(f"the server refused to look at queue {', '.join(refused)}")
+        ready, running, scheduled = (sum(map(_STATES[state], observed.values())) for state in ("ready", "running", "scheduled"))
+        return {"ready": ready, "running": running, "scheduled": scheduled, "backlog": ready + running}
 
     def _of_queues(self, observed: dict[str, Observed]) -> Iterator[Metric]:
-        rows = list(observed.items())
-        yield _gauge("queue_depth", "Jobs in the queue list: LLEN", [((name,), each.queue) for name, each in rows], "queue")
-        states = [
-            ((name, state), count)
-            for name, each in rows
-            for state, count in (
-                ("ready", each.queue + each.first),
-                ("running", each.held),
-                ("scheduled", each.scheduled),
-                ("dead", each.dead),
-                ("refused", each.refused),
-            )
-        ]
+        queues: dict[str, list[tuple[str, Observed]]] = {}
+        for name, each in observed.items():
+            queues.setdefault(name if name in self._names else base_of(name), []).append((name, each))
+        rows = [(queue, [each for _, each in lists]) for queue, lists in queues.items()]
+        yield _gauge("queue_depth", "Jobs in the queue list: LLEN", _summed(rows, lambda each: each.queue), "queue")
+        states = [((queue, state), count) for state, of in _STATES.items() for (queue,), count in _summed(rows, of)]
         yield _gauge("chute_jobs", "Jobs by state", states, "queue", "state")
-        ages = [((name,), self._age(name, each)) for name, each in rows]
+        ages = [((queue,), max(self._age(name, each) for name, each in lists)) for queue, lists in queues.items()]
         yield _gauge("chute_oldest_ready_age_seconds", "How long the next job has been due, 0 when none is", ages, "queue")
-        yield _gauge("chute_workers", "Workers", [((name,), len(each.workers)) for name, each in rows], "queue")
-        yield _gauge("chute_queue_paused", "Whether it is paused", [((name,), int(each.paused)) for name, each in rows], "queue")
+        workers = [((queue,), max(len(each.workers) for each in lists)) for queue, lists in rows]  # each of them works every list
+        yield _gauge("chute_workers", "Workers", workers, "queue")
+        paused = [((queue,), int(any(each.paused for each in lists))) for queue, lists in rows]
+        yield _gauge("chute_queue_paused", "Whether it is paused", paused, "queue")
 
     def _age(self, name: str, each: Observed) -> float:
         """Of the next job, from its due time; of one that tells none, from when it was first seen here."""
@@ -109,6 +117,20 @@ class QueueCollector(Collector):
         if self._seen.get(name, (b"",))[0] != digest:
             self._seen[name] = (digest, each.at)
         return each.at - self._seen[name][1]
+
+
+_STATES: dict[str, Callable[[Observed], int]] = {
+    "ready": lambda each: each.queue + each.first,
+    "running": lambda each: each.held,
+    "scheduled": lambda each: each.scheduled,
+    "dead": lambda each: each.dead,
+    "refused": lambda each: each.refused,
+}
+
+
+def _summed(rows: list[tuple[str, list[Observed]]], of: Callable[[Observed], int]) -> list[tuple[tuple[str], float]]:
+    """One figure of each queue, over its lists."""
+    return [((queue,), sum(map(of, lists))) for queue, lists in rows]
 
 
 def _fullness(memory: dict[str, str]) -> float:

@@ -9,11 +9,11 @@ from chute import duration
 from chute.call import Call, Sender, chunks, seal_all, seal_plain
 from chute.connection import Endpoint
 from chute.duration import Seconds
-from chute.keys import check_job_id, check_queue_name
+from chute.keys import MOST_PARTITIONS, check_job_id, check_queue_name, partition
 from chute.policy import Exceptions, Policy
 from chute.resource import Resource
 from chute.result import Job
-from chute.store import Confirm
+from chute.store import Confirm, depth_of
 from chute.task import Task
 
 P = ParamSpec("P")
@@ -29,21 +29,26 @@ class Queue:
     """A named list of jobs on a server, and the tasks that work on it.
 
     `name`: 1 to 64 of the characters A-Z a-z 0-9 . _ -; the public list is `queue:<name>`. `url`: the server (default: `CHUTE_URL`,
-    `REDIS_URL`, else the embedded one). Raises ValueError for a name that cannot be one.
+    `REDIS_URL`, else the embedded one). `partitions`: spreads the queue over so many lists, 1 to 15, `queue:<name>:0` and on, which a Cluster has
+    on different nodes; `queue:<name>` is worked too. Raises ValueError for a name that cannot be one, or a number.
 
         jobs = chute.Queue("jobs")
     """
 
     name: str
 
-    def __init__(self, name: str, *, url: str | None = None) -> None:
+    def __init__(self, name: str, *, url: str | None = None, partitions: int | None = None) -> None:
         self.name = check_queue_name(name)
+        if partitions is not None and (type(partitions) is not int or not 1 <= partitions <= MOST_PARTITIONS):
+            raise ValueError(f"partitions= is a number from 1 to {MOST_PARTITIONS}, not {partitions!r}")
+        self.lists = [name, *[partition(name, number) for number in range(partitions or 0)]]
+        """The names of its lists: the plain one, and those of its partitions."""
         self.tasks: dict[str, Task[..., Any, Any]] = {}
         self.default: Task[..., Any, Any] | None = None
         self.fallback: Task[..., Any, Any] | None = None
         """What runs a job that names no task: the default, else the only one."""
         self.resources: list[Resource[Any]] = []
-        self._sender = Sender(name, url, self)
+        self._sender = Sender(name, url, self, partitions or 0)
 
     @overload
     def task(self, fn: Callable[P, Coroutine[Any, Any, R]], /) -> Task[P, Job[R], Coroutine[Any, Any, R]]: ...
@@ -171,12 +176,12 @@ class Queue:
         return self._sender.job(check_job_id(job_id))
 
     def depth(self) -> int:
-        """How many jobs are ready: `LLEN queue:<name>`. Not those that run or are scheduled."""
-        return self._sender.endpoint.run(self._sender.store.depth())
+        """How many jobs are ready: `LLEN queue:<name>`, with its partitions. Not those that run or are scheduled."""
+        return self._sender.endpoint.run(depth_of(self.lists))
 
     async def adepth(self) -> int:
         """As `depth`, for asyncio code."""
-        return await self._sender.endpoint.arun(self._sender.store.depth())
+        return await self._sender.endpoint.arun(depth_of(self.lists))
 
     @property
     def endpoint(self) -> Endpoint:
@@ -204,7 +209,7 @@ class Queue:
         self.fallback = self.default or (task if len(self.tasks) == 1 else None)
         return task
 
-    def _handles(self, calls: list[Call[Any]], sealed: list[tuple[str, bytes, str]]) -> list[Job[Any]]:
+    def _handles(self, calls: list[Call[Any]], sealed: list[tuple[str, bytes, str, str]]) -> list[Job[Any]]:
         return [self._sender.job(job[0], call.returns, call.kept) for call, job in zip(calls, sealed, strict=True)]
 
     def __repr__(self) -> str:

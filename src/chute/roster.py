@@ -11,7 +11,7 @@ import msgspec
 
 from chute.connection import Endpoint
 from chute.sight import Sight
-from chute.store import worker_ids
+from chute.store import lists_of, worker_ids
 
 SHOWN = 100
 """Jobs of one worker that are looked at."""
@@ -73,7 +73,22 @@ def words_of(text: bytes | None) -> Words | None:
 
 
 def members(endpoint: Endpoint, name: str) -> list[Member]:
-    """The workers of a queue, the oldest first."""
+    """The workers of a queue, the oldest first. One that works its partitions too is one worker."""
+    found: dict[tuple[str | None, int | None, str], Member] = {}
+    for each in endpoint.run(lists_of(name)):
+        for member in _members(endpoint, each):
+            place = (member.host, member.pid, "" if member.pid else member.worker)
+            found[place] = _together(found[place], member) if place in found else replace(member, queue=name)
+    return sorted(found.values(), key=lambda each: -(each.age or 0))
+
+
+def _together(one: Member, other: Member) -> Member:
+    """What a worker has of several lists of a queue."""
+    running = None if one.running is None or other.running is None else one.running + other.running
+    return replace(one, running=running, held=one.held + other.held, jobs=[*one.jobs, *other.jobs])
+
+
+def _members(endpoint: Endpoint, name: str) -> list[Member]:
     sight = Sight(name)
     registry, now = endpoint.run(sight.registry())
     workers = worker_ids(registry)
@@ -85,7 +100,7 @@ def members(endpoint: Endpoint, name: str) -> list[Member]:
             found.append(_speaking(silent, words, _running(endpoint, sight, worker, words), now))
         else:
             found.append(replace(silent, jobs=list(_by_leases(endpoint, sight, worker)) if held else []))
-    return sorted(found, key=lambda each: -(each.age or 0))
+    return found
 
 
 def _running(endpoint: Endpoint, sight: Sight, worker: str, words: Words) -> list[tuple[str, str, float, int]]:

@@ -3,17 +3,64 @@
 `store` has what callers and operators do; this has what `roster`, `explain` and `chute top` read.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Literal
 
 from chute import keys, script
 from chute.keys import keys_of
 from chute.operation import Operation, accepted
 from chute.script import Command
-from chute.store import TIME, seconds_of
+from chute.store import TIME, fields_of_info, is_paused, seconds_of, worker_ids
 
 Ready = Literal["first", "queue"]
 """Where a job is that can be handed out: before the public list, or in it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Observed:
+    """One queue at one moment. `held`: the leases of the workers that were named; `workers`: those that there are; `oldest`: the next body."""
+
+    at: float
+    queue: int
+    first: int
+    scheduled: int
+    dead: int
+    refused: int
+    held: int
+    workers: list[str]
+    paused: bool
+    oldest: bytes | None
+
+
+def observe(workers: Mapping[str, list[str]]) -> Operation[dict[str, Observed | None]]:
+    """Looks at queues in one exchange, one script call each; `workers`: of each queue, those whose leases are to be counted. None: the server
+    refused."""
+    commands: list[Command] = []
+    for name, known in workers.items():
+        on = keys_of(name)
+        call = script.OBSERVE.on(
+            queue=on.queue, first=on.first, scheduled=on.scheduled, dead=on.dead, refused=on.refused, workers=on.workers
+        )
+        commands.append(call.each([on.leases(worker) for worker in known], []))
+
+    def read(replies: list[Any]) -> dict[str, Observed | None]:
+        return {name: _observed(reply) for name, reply in zip(workers, replies, strict=True)}
+
+    return Operation(tuple(commands), read)
+
+
+def _observed(reply: Any) -> Observed | None:
+    if isinstance(reply, Exception):
+        return None
+    at, queue, first, scheduled, dead, refused, held, fields, *oldest = reply
+    paused = is_paused(fields)
+    return Observed(at / 1000, queue, first, scheduled, dead, refused, held, worker_ids(fields), paused, oldest[0] if oldest else None)
+
+
+def memory() -> Operation[dict[str, str]]:
+    """How full the server is."""
+    return Operation((("INFO", "memory"),), lambda replies: dict(fields_of_info(accepted(replies[0]))))
 
 
 class Sight:

@@ -17,7 +17,7 @@ from chute.around import End, Ended, Run
 from chute.errors import Snooze
 from chute.release import VERSION
 
-Sealed: TypeAlias = tuple[str, bytes, str]
+Sealed: TypeAlias = tuple[str, bytes, str, str]
 Attributes: TypeAlias = dict[str, str | int]
 _NOBODYS = (ProxyTracerProvider, NoOpTracerProvider)
 _SCHEMA = "https://opentelemetry.io/schemas/1.44.0"
@@ -49,7 +49,7 @@ class Spans:
             headers: dict[str, str] = {}
             propagate.inject(headers)
             try:
-                yield [(job_id, envelope.carry(body, headers), due) for job_id, body, due in jobs]
+                yield [(job_id, envelope.carry(body, headers), due, key) for job_id, body, due, key in jobs]
             except BaseException as error:
                 _fail(span, error)
                 raise

@@ -3,8 +3,7 @@
 Every command and every key is built here or, for workers, in `holdings`. Sends nothing; `connection` and `line` do.
 """
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
 from typing import Any, Literal, TypeAlias
 
 from chute import keys, script
@@ -32,13 +31,36 @@ def confirmable(queue: str, confirm: Confirm) -> Operation[None]:
     sections: tuple[Command, ...] = (("INFO", "persistence"), ("INFO", "replication"), ("COMMAND", "INFO", "WAITAOF"))
 
     def read(replies: list[Any]) -> None:
-        info = dict(_info(accepted(replies[0]))) | dict(_info(accepted(replies[1])))
+        info = dict(fields_of_info(accepted(replies[0]))) | dict(fields_of_info(accepted(replies[1])))
         if confirm == "disk" and (info.get("aof_enabled") != "1" or not accepted(replies[2])[0]):
             raise Rejected('confirm="disk" needs a server with WAITAOF (Redis 7.2, Valkey) and appendonly yes. Nothing was sent')
         if confirm == "replica" and info.get("connected_slaves", "0") == "0":
             raise Rejected('confirm="replica" needs a replica, and none is connected. Nothing was sent')
 
     return Operation(sections, read, at=keys_of(queue).queue)
+
+
+def depth_of(lists: Iterable[str]) -> Operation[int]:
+    """How many jobs are ready at normal priority in these lists together."""
+    commands = tuple(("LLEN", keys_of(name).queue) for name in lists)
+    return Operation(commands, lambda replies: sum(int(accepted(reply)) for reply in replies))
+
+
+def lists() -> Operation[list[str]]:
+    """The names of all lists that a worker has ever worked: queues, and partitions of queues."""
+    return Operation((("SMEMBERS", keys.QUEUES),), lambda replies: sorted(name.decode() for name in accepted(replies[0])))
+
+
+def queues() -> Operation[list[str]]:
+    """The names of all queues that a worker has ever worked."""
+    known = lists()
+    return Operation(known.commands, lambda replies: sorted({keys.base_of(name) for name in known.read(replies)}))
+
+
+def lists_of(queue: str) -> Operation[list[str]]:
+    """The lists of a queue: its plain one, and the partitions that a worker has ever worked."""
+    known = lists()
+    return Operation(known.commands, lambda replies: keys.lists_of(queue, known.read(replies)))
 
 
 def worker_ids(fields: Iterable[bytes]) -> list[str]:
@@ -76,55 +98,9 @@ def job_of(key: bytes) -> str:
     return keys.job_of_result(key.decode())
 
 
-@dataclass(frozen=True, slots=True)
-class Observed:
-    """One queue at one moment. `held`: the leases of the workers that were named; `workers`: those that there are; `oldest`: the next body."""
-
-    at: float
-    queue: int
-    first: int
-    scheduled: int
-    dead: int
-    refused: int
-    held: int
-    workers: list[str]
-    paused: bool
-    oldest: bytes | None
-
-
-def observe(workers: Mapping[str, list[str]]) -> Operation[dict[str, Observed | None]]:
-    """Looks at queues in one exchange, one script call each; `workers`: of each queue, those whose leases are to be counted. None: the server
-    refused."""
-    commands: list[Command] = []
-    for name, known in workers.items():
-        on = keys_of(name)
-        call = script.OBSERVE.on(
-            queue=on.queue, first=on.first, scheduled=on.scheduled, dead=on.dead, refused=on.refused, workers=on.workers
-        )
-        commands.append(call.each([on.leases(worker) for worker in known], []))
-
-    def read(replies: list[Any]) -> dict[str, Observed | None]:
-        return {name: _observed(reply) for name, reply in zip(workers, replies, strict=True)}
-
-    return Operation(tuple(commands), read)
-
-
-def _observed(reply: Any) -> Observed | None:
-    if isinstance(reply, Exception):
-        return None
-    at, queue, first, scheduled, dead, refused, held, fields, *oldest = reply
-    paused = b"@paused" in fields
-    return Observed(at / 1000, queue, first, scheduled, dead, refused, held, worker_ids(fields), paused, oldest[0] if oldest else None)
-
-
-def memory() -> Operation[dict[str, str]]:
-    """How full the server is."""
-    return Operation((("INFO", "memory"),), lambda replies: dict(_info(accepted(replies[0]))))
-
-
 def server_info() -> Operation[dict[str, str]]:
     """What the server says of itself."""
-    return Operation((INFO,), lambda replies: dict(_info(accepted(replies[0]))))
+    return Operation((INFO,), lambda replies: dict(fields_of_info(accepted(replies[0]))))
 
 
 def seconds_of(reply: list[bytes]) -> float:
@@ -141,8 +117,8 @@ class Store:
         on = self.keys
         self._enqueue = script.ENQUEUE.on(queue=on.queue, first=on.first, scheduled=on.scheduled, tags=on.tags, unique=on.unique("-"))
 
-    def enqueue(self, jobs: list[tuple[str, bytes, str]], confirm: Confirm = "memory") -> Operation[None]:
-        """Puts (job id, body, due) in, in their order; due is '' for now, '+n' for in n ms, else server ms. One write for all of them,
+    def enqueue(self, jobs: Sequence[tuple[str, bytes, str, str]], confirm: Confirm = "memory") -> Operation[None]:
+        """Puts (job id, body, due, key) in, in their order; due is '' for now, '+n' for in n ms, else server ms. One write for all of them,
         the wait for a confirmation included: it answers for the connection that wrote."""
         commands: list[Command] = []
         sizes: list[int] = []
@@ -154,7 +130,7 @@ class Store:
                 sizes.append(len(ready))
                 ready.clear()
 
-        for job_id, body, due in jobs:
+        for job_id, body, due, *_ in jobs:
             if not due:
                 ready.append(body)
                 if len(ready) == CHUNK:
@@ -175,7 +151,7 @@ class Store:
 
     def depth(self) -> Operation[int]:
         """How many jobs are ready at normal priority: LLEN of the public list."""
-        return Operation((("LLEN", self.keys.queue),), lambda replies: int(accepted(replies[0])))
+        return depth_of((self.name,))
 
     def known(self) -> Operation[bool]:
         """Whether a worker has ever worked this queue."""
@@ -232,11 +208,6 @@ class Store:
         key = self.keys.once(job_id)
         return Operation((("SADD", key, step), ("EXPIRE", key, STEPS_TTL)), lambda replies: accepted(replies[0]) and None)
 
-    @staticmethod
-    def all_known() -> Operation[list[str]]:
-        """The names of all queues that a worker has ever worked."""
-        return Operation((("SMEMBERS", keys.QUEUES),), lambda replies: sorted(name.decode() for name in accepted(replies[0])))
-
     def clear(self) -> Operation[int]:
         """Empties the queue and what stands before it, not what is scheduled; how many jobs that were."""
         on = self.keys
@@ -275,7 +246,8 @@ def _pairs(flat: list[bytes]) -> list[tuple[bytes, bytes]]:
     return list(zip(flat[::2], flat[1::2], strict=True))
 
 
-def _info(text: bytes) -> Iterable[tuple[str, str]]:
+def fields_of_info(text: bytes) -> Iterable[tuple[str, str]]:
+    """What INFO says, name and value each."""
     for line in text.decode(errors="replace").splitlines():
         name, colon, value = line.partition(":")
         if colon:

@@ -80,18 +80,20 @@ class Task(Generic[P, J, D]):
         result_ttl: Seconds | None = None,
         headers: Mapping[str, str] | None = None,
         confirm: Confirm = "memory",
+        key: str | None = None,
     ) -> "Task[P, J, D]":
         """The same task, enqueued otherwise.
 
         `job_id`: 1 to 256 printable ASCII characters (default: a new UUIDv7). `delay`: seconds from now, `at`: a datetime with a time zone;
         both by the server's clock. `result_ttl`: seconds that the result is kept, 0 = not at all (default: the task's). `headers`: text to
         text, read with `chute.context().headers`. `confirm`: "memory", "disk" (WAITAOF) or "replica" (WAIT): where the job must be before
-        `enqueue` returns. Raises ValueError or TypeError that says which is wrong.
+        `enqueue` returns. `key`: jobs of one key are claimed in the order in which they were enqueued, also where the queue has partitions
+        (a key's is CRC-32 of its UTF-8, modulo their number). Raises ValueError or TypeError that says which is wrong.
 
             answer.options(job_id="job_7", delay=5).enqueue("What is RAG?")
         """
         otherwise = copy.copy(self)
-        otherwise._options = call.options(job_id, delay, at, result_ttl, headers, confirm)
+        otherwise._options = call.options(job_id, (delay, at), result_ttl, headers, confirm, key)
         return otherwise
 
     def job(self, job_id: str) -> J:

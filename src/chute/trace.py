@@ -20,7 +20,7 @@ except ImportError:
         return None
 
 
-def sending(queue: str, jobs: list[tuple[str, bytes, str]]) -> AbstractContextManager[list[tuple[str, bytes, str]]]:
+def sending(queue: str, jobs: list[tuple[str, bytes, str, str]]) -> AbstractContextManager[list[tuple[str, bytes, str, str]]]:
     """Around the sending of sealed jobs; gives them as they are to be sent. One span, however many they are."""
     tracing = _spans()
     return tracing.sending(queue, jobs) if tracing else nullcontext(jobs)

@@ -15,7 +15,7 @@ def watched(
     jobs = [Running(f"job-{n}", "answer", 60.0 * n) for n in range(3)]
     people = [Member(name, f"{n:08x}" * 4, "a-host", 4711 + n, 3600.0, 8, 3, 3, jobs) for n in range(members)]
     fields = {"reason": "failed", "error": error, "job_id": "job-x", "task": "answer"}
-    letters = [Letter("dead", f"{int(NOW * 1000) - 1000 * n}-0", fields, b"{}") for n in range(failures)]
+    letters = [Letter("jobs", "dead", f"{int(NOW * 1000) - 1000 * n}-0", fields, b"{}") for n in range(failures)]
     return Watched(stats, list(range(20)), people, letters)
 
 

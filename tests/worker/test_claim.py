@@ -21,7 +21,7 @@ class Hand:
     """A worker's claims without a server: the answers are given by hand."""
 
     def __init__(self, *weights: int | None, concurrency: int = 10) -> None:
-        self.lanes = [lane(f"q{i}", weight) for i, weight in enumerate(weights)]
+        self.lanes = [lane(f"q{i}", i if weight is None else len(weights), weight or 1) for i, weight in enumerate(weights)]
         for each in self.lanes:
             each.live = each.more = True
         self.slots = Slots(concurrency)

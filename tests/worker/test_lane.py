@@ -22,7 +22,7 @@ def test_it_registers_once_and_notes_the_queue(each_server: Server) -> None:
             await until(lambda: lane.live)
             assert client.hkeys(KEYS.workers) == [lane.holdings.worker.encode()]
             assert len(bytes.fromhex(lane.holdings.worker)) == 16
-            assert client.smembers(QUEUES) == {b"jobs"}
+            await until(lambda: client.smembers(QUEUES) == {b"jobs"})
 
     asyncio.run(main())
     assert not client.exists(KEYS.workers)

@@ -10,8 +10,7 @@ from chute import admin, connection
 from chute.admin import Letter
 from chute.cli.common import BAD_USE, FAILED, NOT_THERE, fail, say, show_json, url_option
 from chute.connection import Endpoint
-from chute.keys import check_queue_name
-from chute.store import Store
+from chute.keys import check_list_name
 
 
 @click.group()
@@ -32,7 +31,7 @@ def list_(queue: str, reason: str | None, limit: int, as_json: bool) -> None:
     """List the dead letters of QUEUE, newest first."""
     endpoint = connection.endpoint()
     count = 0
-    for letter in itertools.islice(_with_reason(endpoint, check_queue_name(queue), reason), limit):
+    for letter in itertools.islice(_with_reason(endpoint, check_list_name(queue), reason), limit):
         count += 1
         if as_json:
             show_json(letter.as_json())
@@ -52,7 +51,7 @@ def show(queue: str, entry: str, as_json: bool) -> None:
 
     ENTRY is as listed, dead/... or refused/...
     """
-    letter = admin.find(connection.endpoint(), check_queue_name(queue), entry)
+    letter = admin.find(connection.endpoint(), check_list_name(queue), entry)
     if letter is None:
         fail(f"{entry} is not there", NOT_THERE)
     if as_json:
@@ -85,8 +84,8 @@ def requeue(queue: str, entries: tuple[str, ...], job_id: str | None, reason: st
     They are then as if they had never run; their old results are deleted.
     """
     endpoint = connection.endpoint()
-    letters = _chosen(endpoint, check_queue_name(queue), entries, (job_id, reason), everything=everything)
-    done, cut = admin.requeue_all(endpoint, queue, letters)
+    letters = _chosen(endpoint, check_list_name(queue), entries, (job_id, reason), everything=everything)
+    done, cut = admin.requeue_all(endpoint, letters)
     click.echo(f"{done:,} requeued")
     if cut:
         fail(f"{cut} cannot be requeued, only the beginning of their bytes was kept: chute dead list {queue} --reason too_large", BAD_USE)
@@ -98,9 +97,9 @@ def requeue(queue: str, entries: tuple[str, ...], job_id: str | None, reason: st
 def purge(queue: str, entries: tuple[str, ...], job_id: str | None, reason: str | None, everything: bool, yes: bool) -> None:
     """Delete dead letters of QUEUE for good."""
     endpoint = connection.endpoint()
-    letters = _chosen(endpoint, check_queue_name(queue), entries, (job_id, reason), everything=everything)
+    letters = _chosen(endpoint, check_list_name(queue), entries, (job_id, reason), everything=everything)
     _ask(f"Delete {len(letters):,} dead letters of queue {queue} for good?", yes=yes)
-    click.echo(f"{admin.purge(endpoint, queue, letters):,} purged")
+    click.echo(f"{admin.purge(endpoint, letters):,} purged")
 
 
 @click.command()
@@ -109,10 +108,9 @@ def purge(queue: str, entries: tuple[str, ...], job_id: str | None, reason: str 
 @url_option
 def clear(queue: str, yes: bool) -> None:
     """Delete every job that is ready in QUEUE. What is scheduled or running stays."""
-    store = Store(check_queue_name(queue))
     endpoint = connection.endpoint()
-    _ask(f"Delete the {endpoint.run(store.depth()):,} jobs that are ready in queue {queue} for good?", yes=yes)
-    click.echo(f"{endpoint.run(store.clear()):,} cleared")
+    _ask(f"Delete the {admin.ready(endpoint, check_list_name(queue)):,} jobs that are ready in queue {queue} for good?", yes=yes)
+    click.echo(f"{admin.clear(endpoint, queue):,} cleared")
 
 
 def _ask(question: str, *, yes: bool) -> None:

@@ -9,7 +9,7 @@ from chute.cli.common import NOT_THERE, fail, show_json, url_option
 from chute.cli.table import printable
 from chute.explain import Answer
 from chute.explain import explain as look
-from chute.keys import check_queue_name
+from chute.keys import check_list_name
 
 
 @click.command()
@@ -23,7 +23,7 @@ def explain(job_id: str, queue: str | None, as_json: bool) -> None:
     Looks at results, leases, queues, scheduled jobs and dead letters, at up to a million entries or for 30 s, and says where it stopped. Exit code 3:
     not found.
     """
-    answer = look(connection.endpoint(), job_id, queue and check_queue_name(queue))
+    answer = look(connection.endpoint(), job_id, queue and check_list_name(queue))
     if as_json:
         show_json(answer)
         if answer.state == "unknown":

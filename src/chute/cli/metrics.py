@@ -27,15 +27,11 @@ def metrics(queues: tuple[str, ...], port: int, host: str) -> None:
 
     def backlog(name: str) -> Page:
         try:
-            found = source.QueueCollector(None, [name]).observe()[name]
-        except KeyError:
-            return Page(503, TEXT, f"the server refused to look at queue {name}\n".encode())
+            figures = source.QueueCollector(None, [name]).backlog()
         except ValueError as error:
             return Page(404, TEXT, f"{error}\n".encode())
         except ChuteError as error:
             return Page(503, TEXT, f"{error}\n".encode())
-        ready = found.queue + found.first
-        figures = {"ready": ready, "running": found.held, "scheduled": found.scheduled, "backlog": ready + found.held}
         return Page(200, JSON, msgspec.json.encode(figures) + b"\n")
 
     where = server_line(endpoint())

@@ -2,9 +2,9 @@
 
 import click
 
-from chute import connection
+from chute import admin, connection
 from chute.cli.common import say, show_json, url_option
-from chute.keys import check_queue_name
+from chute.keys import check_list_name
 from chute.store import Store
 
 
@@ -17,10 +17,10 @@ def pause(queue: str, as_json: bool) -> None:
 
     What runs goes on to its end; what is pushed waits in the queue. It stays so until chute resume, also for workers that start later.
     """
-    store, endpoint = Store(check_queue_name(queue)), connection.endpoint()
-    changed = endpoint.run(store.pause())
+    endpoint = connection.endpoint()
+    changed = admin.pause(endpoint, check_list_name(queue))
     _tell(queue, "is paused" if changed else "was paused before", paused=True, changed=changed, as_json=as_json)
-    if not endpoint.run(store.known()):
+    if not endpoint.run(Store(queue).known()):
         say(f"chute: no worker has ever worked queue {queue}; whoever will, gets nothing until: chute resume {queue}")
 
 
@@ -30,7 +30,7 @@ def pause(queue: str, as_json: bool) -> None:
 @url_option
 def resume(queue: str, as_json: bool) -> None:
     """Hand out jobs of QUEUE again, within a second on all workers."""
-    changed = connection.endpoint().run(Store(check_queue_name(queue)).resume())
+    changed = admin.resume(connection.endpoint(), check_list_name(queue))
     _tell(queue, "goes on" if changed else "was not paused", paused=False, changed=changed, as_json=as_json)
 
 

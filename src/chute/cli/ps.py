@@ -4,12 +4,11 @@ import itertools
 
 import click
 
-from chute import connection, roster
+from chute import connection, roster, store
 from chute.cli.common import say, show_json, url_option
 from chute.cli.table import duration, show_table
-from chute.keys import check_queue_name
+from chute.keys import check_list_name
 from chute.roster import Member
-from chute.store import Store
 
 WORKERS = ("worker", "queue", "host", "pid", "age", "slots", "running", "held")
 JOBS = ("job", "task", "queue", "worker", "age")
@@ -27,7 +26,7 @@ def ps(queues: tuple[str, ...], as_json: bool) -> None:
     without an age is held by a worker that does not say what it runs.
     """
     endpoint = connection.endpoint()
-    names = [check_queue_name(name) for name in queues] or endpoint.run(Store.all_known())
+    names = [check_list_name(name) for name in queues] or endpoint.run(store.queues())
     members = list(itertools.chain.from_iterable(roster.members(endpoint, name) for name in names))
     if as_json:
         for member in members:

@@ -13,7 +13,7 @@ from chute import connection, envelope
 from chute.call import Sendable, chunks, seal_plain
 from chute.cli.common import BAD_USE, FAILED, fail, say, url_option
 from chute.envelope import Refused
-from chute.keys import check_queue_name
+from chute.keys import check_list_name
 from chute.store import CHUNK, Store
 
 EXAMPLE = '{"question": "What is RAG?"}'
@@ -28,7 +28,7 @@ def push(queue: str, words: tuple[str, ...]) -> None:
 
     A job is a JSON object; - reads one from each line of standard input. Prints the job ids, one a line, in order; adds job_id where there is none.
     """
-    store = Store(check_queue_name(queue))
+    store = Store(check_list_name(queue))
     job, *more = words
     if more:
         fail(f"these are {len(words)} words; a shell leaves a job whole in single quotes. {_advice(queue, '')}", BAD_USE)
@@ -41,7 +41,7 @@ def push(queue: str, words: tuple[str, ...]) -> None:
         if jobs:
             endpoint.run(store.enqueue(jobs))
             sent += len(jobs)
-            _show([job_id for job_id, _, _ in jobs])
+            _show([job_id for job_id, *_ in jobs])
     if sent and not endpoint.run(store.known()):
         say(f"chute: no worker has ever worked queue {queue}; the jobs wait there. A worker: chute work MODULE")
     if bad:

@@ -5,6 +5,7 @@ import time
 
 from chute.cli.common import say
 from chute.cli.logs import Screen
+from chute.keys import base_of
 from chute.supervisor import Supervisor
 from chute.worker.wire import Ready
 
@@ -63,11 +64,12 @@ class Report:
 
     def _first_line(self, ready: Ready) -> str:
         start, processes = self._supervisor.start, self._supervisor.processes
-        names = ", ".join(ready.queues)
-        tasks = ", ".join(name for queue in ready.queues.values() for name in queue.manners)
+        queues = {base_of(name): tasks for name, tasks in ready.queues.items()}
+        names = ", ".join(f"{name} in {count} lists" if (count := _lists(ready, name)) > 1 else name for name in queues)
+        tasks = ", ".join(name for queue in queues.values() for name in queue.manners)
         end = "ends when nothing is ready" if start.burst else "waiting for jobs, Ctrl-C stops"
         many = f"{processes} processes with " if processes > 1 else ""
-        return f"{'queue' if len(ready.queues) == 1 else 'queues'} {names} · task {tasks} · {many}{start.concurrency} slots · {end}"
+        return f"{'queue' if len(queues) == 1 else 'queues'} {names} · task {tasks} · {many}{start.concurrency} slots · {end}"
 
     def _now(self, now: float) -> str:
         supervisor, totals = self._supervisor, self._supervisor.totals
@@ -78,3 +80,7 @@ class Report:
         failed = totals["failed"] + totals["refused"]
         shown = f"{totals['completed']:,} done · {failed:,} failed · {rate:,.0f}/s"
         return f"{shown} · {supervisor.agent.depth:,} waiting · {supervisor.running} running"
+
+
+def _lists(ready: Ready, queue: str) -> int:
+    return sum(base_of(name) == queue for name in ready.queues)

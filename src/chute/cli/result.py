@@ -7,11 +7,10 @@ from typing import Any
 import click
 import msgspec
 
-from chute import admin, connection, outcome, signature, waiting
+from chute import admin, connection, outcome, signature, store, waiting
 from chute.cli.common import FAILED, NOT_THERE, fail, say, show_json, url_option
 from chute.connection import Endpoint
 from chute.keys import check_job_id
-from chute.store import Store
 
 LOOKED_AT = 20
 """Queues at most that a search for the reason looks at."""
@@ -53,7 +52,7 @@ def result(job_id: str, wait: float, as_json: bool) -> None:
 
 def _why(endpoint: Endpoint) -> str:
     """Why a job may have no result. Which queue it is in, nobody knows here; but a queue that nobody works is worth a word."""
-    known = [admin.stats(endpoint, name) for name in endpoint.run(Store.all_known())[:LOOKED_AT]]
+    known = [admin.stats(endpoint, name) for name in endpoint.run(store.queues())[:LOOKED_AT]]
     idle = [f"{each.queue} ({each.depth:,} ready)" for each in known if each.depth and not each.workers]
     if not known:
         return ", and no worker has ever worked a queue here. Start one: chute work MODULE"

@@ -2,12 +2,11 @@
 
 import click
 
-from chute import admin, connection
+from chute import admin, connection, store
 from chute.admin import Stats
 from chute.cli.common import say, show_json, url_option
 from chute.cli.table import show_table
-from chute.keys import check_queue_name
-from chute.store import Store
+from chute.keys import check_list_name
 
 COLUMNS = ("queue", "depth", "running", "scheduled", "dead", "workers", "rate", "oldest")
 PAUSED = " (paused)"
@@ -24,7 +23,7 @@ def stats(queues: tuple[str, ...], as_json: bool) -> None:
     oldest: how long the next job has waited. A queue that was paused is marked so.
     """
     endpoint = connection.endpoint()
-    names = [check_queue_name(name) for name in queues] or endpoint.run(Store.all_known())
+    names = [check_list_name(name) for name in queues] or endpoint.run(store.queues())
     rows = [admin.stats(endpoint, name) for name in names]
     if as_json:
         for row in rows:

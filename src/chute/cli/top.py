@@ -18,9 +18,8 @@ from chute.cli.panels import draw
 from chute.cli.steering import Deed, View, press, settle
 from chute.connection import Endpoint
 from chute.errors import ChuteError
-from chute.keys import check_queue_name
+from chute.keys import check_list_name
 from chute.snapshot import Snapshot
-from chute.store import Store
 
 EVERY = 1.0
 """Seconds between two looks."""
@@ -38,7 +37,7 @@ def top(queues: tuple[str, ...]) -> None:
     console = Console()
     if not (keyboard.POSSIBLE and sys.stdin.isatty() and sys.stdout.isatty()) or console.is_dumb_terminal:
         fail("top needs a terminal that can be drawn on; nothing was done. Use: chute stats --json, chute ps --json", BAD_USE)
-    names = [check_queue_name(name) for name in queues]
+    names = [check_list_name(name) for name in queues]
     endpoint = connection.endpoint()
     first = snapshot.take(endpoint, names)  # what is wrong with the server is said before the screen is taken
     where = server_line(endpoint)
@@ -79,14 +78,14 @@ def _done(endpoint: Endpoint, deed: Deed, queue: str) -> str:
     """Does it, and says what was done."""
     try:
         if deed == "pause":
-            return f"queue {queue} {'is paused' if endpoint.run(Store(queue).pause()) else 'was paused before'}"
+            return f"queue {queue} {'is paused' if admin.pause(endpoint, queue) else 'was paused before'}"
         if deed == "resume":
-            return f"queue {queue} {'goes on' if endpoint.run(Store(queue).resume()) else 'was not paused'}"
+            return f"queue {queue} {'goes on' if admin.resume(endpoint, queue) else 'was not paused'}"
         return _requeued(endpoint, queue)
     except ChuteError as error:
         return str(error)
 
 
 def _requeued(endpoint: Endpoint, queue: str) -> str:
-    done, cut = admin.requeue_all(endpoint, queue, list(admin.letters(endpoint, queue)))
+    done, cut = admin.requeue_all(endpoint, list(admin.letters(endpoint, queue)))
     return f"{done:,} requeued" + (f"; {cut:,} cannot be, only the beginning of their bytes was kept" if cut else "")

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from chute.keys import base_of
 from chute.release import VERSION
 from chute.supervisor.agent import Agent
 from chute.supervisor.child import Child
@@ -35,7 +36,8 @@ class Sum:
     def add(self, measured: Measured) -> None:
         """One more process."""
         self.errors.update(measured.errors)
-        for queue, counts in measured.queues.items():
+        for name, counts in measured.queues.items():
+            queue = base_of(name)
             self.claimed[queue] += counts.claimed
             for task, kind, count in counts.finished:
                 self.finished[queue, task, kind] += count
@@ -73,9 +75,9 @@ class Figures(Collector):
         running: Counter[str] = Counter()
         slots: Counter[str] = Counter()
         for each in living:
-            for queue, counts in each.queues.items():
-                running[queue] += counts.running
-                slots[queue] += self._slots
+            for name, counts in each.queues.items():
+                running[base_of(name)] += counts.running
+            slots.update(dict.fromkeys(map(base_of, each.queues), self._slots))
         yield _gauge("chute_jobs_running", "Jobs that run now", ["queue"], [((queue,), count) for queue, count in running.items()])
         yield _gauge(
             "chute_worker_slots", "Jobs that may run at once, shared by the queues", ["queue"], [((q,), n) for q, n in slots.items()]
@@ -90,9 +92,9 @@ def _counters(total: Sum, agent: Agent) -> Iterator[Metric]:
     finished = [((queue, task, OUTCOMES.get(kind, kind)), count) for (queue, task, kind), count in total.finished.items()]
     yield _counter("chute_jobs_finished", "Outcomes of jobs", ["queue", "task", "outcome"], finished)
     none = dict.fromkeys(total.claimed, 0)  # a series that began with its first count would hide that from `increase`
-    reclaimed = [((queue,), count) for queue, count in (none | agent.reclaimed).items()]
+    reclaimed = [((queue,), count) for queue, count in (none | _by_queue(agent.reclaimed)).items()]
     yield _counter("chute_leases_reclaimed", "Jobs taken over from dead workers", ["queue"], reclaimed)
-    dropped = [((queue,), count) for queue, count in (none | agent.dropped).items()]
+    dropped = [((queue,), count) for queue, count in (none | _by_queue(agent.dropped)).items()]
     yield _counter("chute_dead_letters_dropped", "Dead letters dropped for their number or age", ["queue"], dropped)
     yield _counter("chute_server_errors", "Commands that the server refused", ["kind"], [((k,), n) for k, n in total.errors.items()])
 
@@ -106,6 +108,14 @@ def _histograms(total: Sum) -> Iterator[Metric]:
     for queue, (counts, seconds) in total.waits.items():
         waits.add_metric([queue], _buckets(counts), seconds)
     yield waits
+
+
+def _by_queue(counts: Counter[str]) -> Counter[str]:
+    """The counts of lists, by the queues that these belong to."""
+    total: Counter[str] = Counter()
+    for name, count in counts.items():
+        total[base_of(name)] += count
+    return total
 
 
 def _nothing() -> Piled:

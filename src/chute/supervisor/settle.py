@@ -11,6 +11,7 @@ from functools import partial
 
 from chute.envelope import Refused
 from chute.holdings import Holdings
+from chute.keys import base_of
 from chute.outcome import Outcome
 from chute.supervisor.child import Child
 from chute.worker import execute
@@ -45,7 +46,7 @@ async def settle(ask: Ask, child: Child) -> Settled:
         elif mark in started and not child.killed and not child.left:
             end = _charged(held, child)
         if not isinstance(end, bytes):
-            settled.ended[held.holdings.name, held.task, end.kind] += 1
+            settled.ended[base_of(held.holdings.name), held.task, end.kind] += 1
         return end
 
     for number, identity in child.identities.items():

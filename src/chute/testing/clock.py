@@ -16,11 +16,15 @@ def advance(queue: Queue, seconds: Seconds) -> int:
         chute.testing.advance(jobs, 60)
     """
     passed = round(duration.seconds(seconds) * 1000)
-    _, members = queue.endpoint.run(door.scheduled(queue.name))
+    return sum(_advance(queue, name, passed) for name in queue.lists)
+
+
+def _advance(queue: Queue, name: str, passed: int) -> int:
+    _, members = queue.endpoint.run(door.scheduled(name))
     if members:
-        queue.endpoint.run(door.reschedule(queue.name, [(member, due - passed) for member, due in members]))
+        queue.endpoint.run(door.reschedule(name, [(member, due - passed) for member, due in members]))
     moved = 0
-    while (step := queue.endpoint.run(door.promote(queue.name))) > 0:
+    while (step := queue.endpoint.run(door.promote(name))) > 0:
         moved += step
         if step < CHUNK:
             break

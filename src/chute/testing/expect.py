@@ -45,9 +45,9 @@ def enqueued(queue: Queue) -> list[Enqueued]:
 
         assert [job.arguments["question"] for job in chute.testing.enqueued(jobs)] == ["What is RAG?"]
     """
-    ready = queue.endpoint.run(door.ready(queue.name))
-    now, later = queue.endpoint.run(door.scheduled(queue.name))
-    due = [(member[door.SEQUENCE :], max(0, when - now) / 1000) for member, when in later]
+    ready = [body for name in queue.lists for body in queue.endpoint.run(door.ready(name))]
+    scheduled = [queue.endpoint.run(door.scheduled(name)) for name in queue.lists]
+    due = [(member[door.SEQUENCE :], max(0, when - now) / 1000) for now, later in scheduled for member, when in later]
     return [_decode(queue, body, due_in) for body, due_in in [*((body, 0.0) for body in ready), *due]]
 
 

@@ -4,14 +4,14 @@ from chute.holdings import Holdings
 from chute.line import Line
 from chute.queue import Queue
 from chute.worker.held import Held
-from chute.worker.lane import Lane
+from chute.worker.lane import Lane, Turn
 from chute.worker.route import Route
 
 
 def held(queue: Queue, body: bytes, delivery: int = 1) -> Held:
     """The job, as if it had been claimed; `delivery` is its tag and its lease."""
     route = Route(Line(queue.endpoint.at(""), _nothing), _nothing)  # opens nothing: a worker would
-    lane = Lane(queue, 1, route, _nothing, _number)
+    lane = Lane(queue, queue.name, Turn(), route, _nothing, _number)
     return Held(lane, Holdings(queue.name, "test"), delivery, delivery, body, 0.0)
 
 

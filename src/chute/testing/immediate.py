@@ -79,13 +79,13 @@ class Inline:
     def _send(self, queue: Queue, jobs: list[Sendable]) -> None:
         if not self._shared.issuperset(queue.resources):
             self._loop.run(lambda: self._open(queue))
-        for job_id, body, _ in jobs:
+        for job_id, body, *_ in jobs:
             for turn in self._runs(queue, job_id, body):
                 turn.result = _call(turn) if turn.opened.task.threaded else self._loop.run(partial(_acall, turn))
 
     async def _asend(self, queue: Queue, jobs: list[Sendable]) -> None:
         await self._open(queue)
-        for job_id, body, _ in jobs:
+        for job_id, body, *_ in jobs:
             for turn in self._runs(queue, job_id, body):
                 turn.result = _call(turn) if turn.opened.task.threaded else await _acall(turn)
 

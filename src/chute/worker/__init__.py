@@ -50,6 +50,8 @@ class Worker:
     def __init__(self, *queues: Queue, concurrency: int = 100, threads: int = 8) -> None:
         if not 1 <= len(queues) <= MAX_QUEUES:
             raise ValueError(f"a worker works 1 to {MAX_QUEUES} queues, not {len(queues)}")
+        if (lists := sum(len(queue.lists) for queue in queues)) > MAX_QUEUES:
+            raise ValueError(f"a worker works at most {MAX_QUEUES} lists, a queue's own and one for each partition: these have {lists}")
         if len({queue.name for queue in queues}) < len(queues):
             raise ValueError("a worker works each queue once: two of these have the same name")
         if concurrency < 1 or threads < 1:
@@ -175,7 +177,9 @@ class Worker:
         """What whoever beats for this worker must know."""
         where = self.queues[0].endpoint.address
         manners = {queue: {name: Manner.of(task.policy) for name, task in queue.tasks.items()} for queue in self.queues}
-        tasks = {queue.name: Tasks(manners[queue], queue.fallback.name if queue.fallback else None) for queue in self.queues}
+        tasks = {
+            name: Tasks(manners[queue], queue.fallback.name if queue.fallback else None) for queue in self.queues for name in queue.lists
+        }
         return Ready(where.url, where.how, tasks)
 
     def _own_care(self, engine: Engine) -> list[Coroutine[Any, Any, None]]:
@@ -184,7 +188,7 @@ class Worker:
         def ours() -> set[str]:
             return {lane.holdings.worker for lane in engine.lanes} | {held.holdings.worker for held in engine.slots.running}
 
-        return Caretaker(engine.lines, [queue.name for queue in self.queues], engine.timing, ours).steps()
+        return Caretaker(engine.lines, [lane.name for lane in engine.lanes], engine.timing, ours).steps()
 
     async def _open_resources(self) -> None:
         """Opens what the tasks share, in the order of registration; a failure closes what was opened before."""

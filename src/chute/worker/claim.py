@@ -52,12 +52,12 @@ class Claims:
         """The number of the youngest claim."""
         self.under_way: set[int] = set()
         """The numbers of those that are not answered."""
-        self._served = 0.0
-        """What the queue whose turn it was had been given by then (start-time fair queueing: Goyal, Vin and Cheng, SIGCOMM 1996)."""
+        self._served: dict[int, float] = {}
+        """By rank, what the list whose turn it was had been given by then (start-time fair queueing: Goyal, Vin and Cheng, SIGCOMM 1996)."""
 
     def pick(self, flying: int, now: float) -> Lane | None:
         """The next queue to claim from: one that is owed a claim, also without room, or one that holds more, given enough room. Queues without
-        a weight come first, in their order; the others take turns by their weights.
+        a weight come first, in their order; the others take turns by their weights, as do the partitions of one.
 
         Beside another round trip it claims only when half of the allowance is free: so batches form. Never beside its own open wait: so
         nothing overtakes.
@@ -73,10 +73,12 @@ class Claims:
             return None
         for lane in able:
             if lane.rested:
-                lane.served, lane.rested = max(lane.served, self._served), False  # it does not catch up on what it did not have
+                lane.served, lane.rested = (
+                    max(lane.served, self._served.get(lane.turn.rank, 0.0)),
+                    False,
+                )  # it does not catch up on what it did not have
         lane = min(able, key=_turn)
-        if lane.weight is not None:
-            self._served = lane.served
+        self._served[lane.turn.rank] = lane.served
         return lane
 
     def claim(self, lane: Lane, now: float) -> tuple[Command, Callable[[Any], None]]:
@@ -85,7 +87,7 @@ class Claims:
         want = max(0, min(slots.room, CHUNK))
         asked = Asked(lane, lane.holdings, self._next(), want, now, now + self._validity)
         slots.asked += want
-        share = lane.weight or 1
+        share = lane.turn.share
         lane.served += want / share
         lane.claiming += 1
         lane.owed = False
@@ -184,5 +186,5 @@ class Claims:
             lane.trouble.says(f"queue {lane.name}: the server refuses to hand out jobs ({reply}); trying again")
 
 
-def _turn(lane: Lane) -> float:
-    return -1.0 if lane.weight is None else lane.served
+def _turn(lane: Lane) -> tuple[int, float]:
+    return lane.turn.rank, lane.served

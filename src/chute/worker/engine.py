@@ -28,7 +28,7 @@ from chute.worker.execute import Desk, Executor, Opened
 from chute.worker.finish import Finisher
 from chute.worker.guard import Guard
 from chute.worker.held import Held
-from chute.worker.lane import Lane
+from chute.worker.lane import Lane, Turn
 from chute.worker.results import Results
 from chute.worker.route import Route
 from chute.worker.shuttle import Shuttle
@@ -38,6 +38,14 @@ log = logging.getLogger("chute.worker")
 BREAK_OFF = 0.5
 """Seconds that a cancelled job gets to clean up."""
 _by_lease = attrgetter("lease")
+
+
+def _turn(queues: list[tuple[Queue, int | None]], place: int) -> Turn:
+    """That of each list of a queue: the partitions share its weight."""
+    queue, weight = queues[place]
+    if weight is None:
+        return Turn(place)
+    return Turn(len(queues), weight / len(queue.lists))
 
 
 class Engine:
@@ -53,9 +61,10 @@ class Engine:
         """That of the start, in which every turn is taken: whoever pokes is often a job, and its variables are not the next one's."""
         endpoint = queues[0][0].endpoint
         self.lines = Lines(endpoint, self._line_changed, resting=True)
-        self.routes = [Route(line, self.poke) for line in self._own_lines(endpoint, [queue.name for queue, _ in queues])]
-        routes = self.routes if endpoint.spread else self.routes * len(queues)
-        self.lanes = [Lane(queue, weight, routes[n], self.poke, partial(guard.introduce, n)) for n, (queue, weight) in enumerate(queues)]
+        worked = [(queue, name, _turn(queues, n)) for n, (queue, _) in enumerate(queues) for name in queue.lists]
+        self.routes = [Route(line, self.poke) for line in self._own_lines(endpoint, [name for _, name, _ in worked])]
+        routes = self.routes if endpoint.spread else self.routes * len(worked)
+        self.lanes = [Lane(*each, routes[n], self.poke, partial(guard.introduce, n)) for n, each in enumerate(worked)]
         self.desks = {lane: Desk(lane.queue) for lane in self.lanes}
         if all(desk.all_threaded for desk in self.desks.values()):
             concurrency = min(concurrency, threads)  # a job that waits for a thread here would start elsewhere
@@ -146,6 +155,8 @@ class Engine:
             if not lane.live and lane.route.line.up and not self.stopping and now >= lane.pause_until:
                 self.give_back([held for held in self.slots.unstarted if held.lane is lane])
                 lane.register()
+            elif lane.live and not lane.noted:
+                lane.note(self.lines)
 
     def _start(self, now: float) -> None:
         slots, trusted = self.slots, now - self.timing.trust
@@ -258,12 +269,12 @@ class Engine:
         nothing_waits = not any(lane.waiting for lane in self.lanes)
         return self.slots.empty and nothing_waits and all(shuttle.quiet for shuttle in self.shuttles)
 
-    def _own_lines(self, endpoint: Endpoint, queues: list[str]) -> list[Line]:
-        """The lines that jobs travel on: to the server of each queue where these are spread, else one for all."""
+    def _own_lines(self, endpoint: Endpoint, lists: list[str]) -> list[Line]:
+        """The lines that jobs travel on: to the server of each list where these are spread, else one for all."""
         if not endpoint.spread:
             line = self.lines.to("")
             return [line] if line else []
-        lines = [Line(endpoint.at(holdings.place_of(queue)), self._line_changed, rest=Rest()) for queue in queues]
+        lines = [Line(endpoint.at(holdings.place_of(name)), self._line_changed, rest=Rest()) for name in lists]
         for each in lines:
             each.open()
         return lines

@@ -4,6 +4,7 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from chute.holdings import Holdings
+from chute.keys import base_of
 
 if TYPE_CHECKING:
     from chute.worker.lane import Lane
@@ -48,4 +49,4 @@ class Held:
     @property
     def named(self) -> dict[str, object]:
         """For the `extra=` of a log line about this job: which one it is. One name, that nobody else's records have."""
-        return {"chute_job": {"job_id": self.job_id, "task": self.task, "queue": self.holdings.name, "attempt": self.attempt}}
+        return {"chute_job": {"job_id": self.job_id, "task": self.task, "queue": base_of(self.holdings.name), "attempt": self.attempt}}

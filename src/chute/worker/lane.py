@@ -8,12 +8,14 @@ import logging
 import secrets
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import redis
 
-from chute.holdings import Holdings, place_of
+from chute.holdings import NOTED_AT, Holdings, note, place_of
 from chute.line import Line
+from chute.lines import Lines
 from chute.queue import Queue
 from chute.worker import clock
 from chute.worker.meter import Meter
@@ -26,26 +28,35 @@ REFUSAL_PAUSE = 1.0
 DEAF_AGAIN = 1.0
 
 
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """When a list is claimed from while others hold more too: those of a lower `rank` first, those of one rank by their `share`."""
+
+    rank: int = 0
+    share: float = 1.0
+
+
 class Lane:
-    """A queue that is worked."""
+    """A list that is worked: a queue, or one partition of it."""
 
     def __init__(
         self,
         queue: Queue,
-        weight: int | None,
+        name: str,
+        turn: Turn,
         route: Route,
         changed: Callable[[], None],
         introduce: Callable[[str, str], int],
     ) -> None:
         self.queue = queue
         self.route = route
-        self.weight = weight
-        """Its share of the jobs that are claimed while all queues hold more; None: before all that have one."""
+        self.turn = turn
         self.served = 0.0
-        """Jobs that it was given, over its weight."""
+        """Jobs that it was given, over its share."""
         self.rested = True
         """It held no more: what it is given is counted anew from where the others are."""
-        self.name = queue.name
+        self.name = name
+        """The name of its list: the queue's, or that of one of its partitions."""
         self.meter = Meter()
         self.counted: Counter[str] = Counter()
         """What of it the server's counters have."""
@@ -108,6 +119,17 @@ class Lane:
             self._changed()
 
         self.route.line.send([holdings.register], answered)
+
+    def note(self, lines: Lines) -> None:
+        """Writes its name down once for each identity, so also when the server has lost its data: then it is known where nobody names it."""
+        if not lines.up(NOTED_AT):
+            return
+        self.noted = True
+
+        def answered(replies: list[Any] | None) -> None:
+            self.noted = replies is not None and isinstance(replies[0], int)
+
+        lines.send(NOTED_AT, [note(self.name)], answered)
 
     def deaf(self, now: float) -> bool:
         """Without a connection to wait on, a claim is owed once a second; whether one has just become owed."""

@@ -8,12 +8,10 @@ import logging
 import math
 from collections import Counter
 from collections.abc import Coroutine
-from functools import partial
 from typing import Any
 
 import redis
 
-from chute.holdings import NOTED_AT, note
 from chute.worker import clock
 from chute.worker.board import KINDS
 from chute.worker.engine import Engine
@@ -94,7 +92,6 @@ class Tender:
             lane.line.check()
             if lane.live:
                 lane.alive_at(min(now, board.proof(number)))
-                self._note_name(lane)
         for held in [held for held in engine.slots.running if held.deadline is not None and held.deadline < now and not held.overdue]:
             self._overdue(held)
         if engine.stopping or engine.full_since is not None:
@@ -106,16 +103,6 @@ class Tender:
             engine.slots.prefetch = 0
             engine.give_back([held for held in unstarted if held.lane in late])
         engine.poke()
-
-    def _note_name(self, lane: Lane) -> None:
-        """Once for each identity, so also when the server has lost its data: where nobody names this queue, it is known."""
-        lines = self._engine.lines
-        if not lane.noted and lines.up(NOTED_AT):
-            lane.noted = True
-            lines.send(NOTED_AT, [note(lane.name)], partial(self._noted, lane))
-
-    def _noted(self, lane: Lane, replies: list[Any] | None) -> None:
-        lane.noted = replies is not None and isinstance(replies[0], int)
 
     def beat(self) -> None:
         """Shows progress to the others, and looks for what claims without an answer have taken."""
