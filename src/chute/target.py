@@ -67,7 +67,8 @@ class Place:
         """Whether it is known to be elsewhere than at who was dialled last; asks in time, beside what goes on."""
         if self._atlas.doubtful and (self._looking is None or self._looking.done()):
             self._looking = asyncio.get_running_loop().create_task(self._atlas.alook(), name="chute look")
-        return self._atlas.server_of(self._key) is not self._dialled
+        server = self._atlas.server_of(self._key)
+        return server is not None and server is not self._dialled
 
     def _server(self) -> Server:
         if (server := self._atlas.server_of(self._key)) is None:
