@@ -7,10 +7,12 @@ import pytest
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
+import chute
 from chute.keys import keys_of
 from chute.metrics import QueueCollector
 from scraping import Series, value
 from servers import Server
+from topologies import Cluster
 
 KEYS = keys_of("jobs")
 pytestmark = pytest.mark.leaves("workers", "leases")
@@ -87,3 +89,34 @@ def test_no_server_is_a_figure_and_no_error() -> None:
 def test_what_cannot_be_a_queue() -> None:
     with pytest.raises(ValueError, match="a:b"):
         QueueCollector(queues=["a:b"])
+
+
+def test_of_a_cluster_without_a_node_the_others_are_shown() -> None:
+    with Cluster("valkey", primaries=3, replicas=False) as cluster:
+        for name in ("q0", "q1", "q2", "q3", "q4", "q5"):
+            chute.Queue(name, url=cluster.url).push({"n": 1})
+        with cluster.owner("queues").new_client() as client:
+            client.sadd("queues", *[f"q{n}" for n in range(6)])
+        collector = QueueCollector(cluster.url)
+        assert len(shown(collector)) == 6
+        gone = next(server for server in cluster.servers if server not in (cluster.owner("queue:q0"), cluster.owner("queues")))
+        left = {f"q{n}" for n in range(6) if cluster.owner(f"queue:q{n}") is not gone}
+        for server in cluster.servers:
+            with server.new_client() as client:
+                client.config_set("cluster-require-full-coverage", "no")
+        gone.kill()
+        began = time.monotonic()
+        assert shown(collector) == dict.fromkeys(left, 1)
+        assert time.monotonic() - began < 5
+        assert up(collector) == 0
+
+
+def shown(collector: QueueCollector) -> dict[str, float]:
+    """The depth of each queue."""
+    samples = [sample for metric in collector.collect() for sample in metric.samples]
+    return {sample.labels["queue"]: sample.value for sample in samples if sample.name == "queue_depth"}
+
+
+def up(collector: QueueCollector) -> float:
+    """Whether the server answers."""
+    return next(sample.value for metric in collector.collect() for sample in metric.samples if sample.name == "chute_server_up")

@@ -7,6 +7,7 @@ that registers this collector. What a worker itself has counted, its own port sh
 
 import hashlib
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
@@ -15,7 +16,7 @@ from prometheus_client.registry import Collector, CollectorRegistry
 from chute import envelope, sight, store
 from chute.connection import Endpoint, endpoint
 from chute.envelope import Refused
-from chute.errors import ChuteError, Rejected
+from chute.errors import ChuteError, Rejected, ServerUnavailable
 from chute.keys import base_of, check_list_name, lists_of
 from chute.scrape import Page
 from chute.sight import Observed
@@ -42,26 +43,29 @@ class QueueCollector(Collector):
         """Of each list, as they were at the last scrape."""
         self._asked: list[str] = []
         """The lists that were looked at last."""
+        self._listed: list[str] = []
+        self._silent = False
+        """Whether a node of the Cluster did not answer."""
         self._seen: dict[str, tuple[bytes, float]] = {}
         """Of each list, the next job that does not say when it was due, and since when it is that."""
 
     def collect(self) -> Iterator[Metric]:
-        """All series at this moment."""
+        """All series at this moment. Of a Cluster of which a node is gone, those of the others."""
         try:
-            where = endpoint(self._url)
             observed = self.observe()
-            memory = max((part.run(sight.memory()) for part in where.parts), key=_fullness)
-        except ChuteError:
+            memory = max(_memories(endpoint(self._url)), key=_fullness)
+        except (ChuteError, ValueError):
             yield _gauge("chute_server_up", "Whether the server answered", [((), 0)])
             return
-        yield _gauge("chute_server_up", "Whether the server answered", [((), 1)])
+        yield _gauge("chute_server_up", "Whether the server answered", [((), int(not self._silent))])
         yield from self._of_queues(observed)
         yield from _of_server(memory)
 
     def observe(self) -> dict[str, Observed]:
         """Every list at this moment: each queue's own, and those of its partitions. Raises ServerUnavailable."""
         where = endpoint(self._url)
-        known_lists = where.run(store.lists())
+        self._silent = False
+        known_lists = self._lists(where)
         names = [each for name in self._names for each in lists_of(name, known_lists)] or known_lists
         known = {name: self._workers.get(name, []) for name in names}
         self._asked = names
@@ -72,11 +76,30 @@ class QueueCollector(Collector):
         self._workers = {name: each.workers for name, each in found.items()}
         return found
 
-    @staticmethod
-    def _look(where: Endpoint, workers: dict[str, list[str]]) -> dict[str, Observed]:
-        if not workers:
-            return {}
-        return {name: each for name, each in where.run(sight.observe(workers)).items() if each}
+    def _lists(self, where: Endpoint) -> list[str]:
+        """The names of all lists; where the node is gone that has them, those of the last time."""
+        try:
+            self._listed = where.run(store.lists())
+        except ServerUnavailable:
+            if not (where.spread and self._listed):
+                raise
+            self._silent = True
+        return self._listed
+
+    def _look(self, where: Endpoint, workers: dict[str, list[str]]) -> dict[str, Observed]:
+        """These lists; where they are spread, without those whose node is gone."""
+        try:
+            seen = where.run(sight.observe(workers)) if workers else {}
+        except ServerUnavailable:
+            if not where.spread:
+                raise
+            seen = {}
+            for name, known in workers.items():
+                try:
+                    seen[name] = where.run(sight.observe({name: known}))[name]
+                except ServerUnavailable:
+                    self._silent = True
+        return {name: each for name, each in seen.items() if each}
 
     def backlog(self) -> dict[str, int]:
         """What scalers ask of the queues together: `ready`, `running`, `scheduled` jobs, and `backlog`, the first two. Raises
@@ -131,6 +154,15 @@ _STATES: dict[str, Callable[[Observed], int]] = {
 def _summed(rows: list[tuple[str, list[Observed]]], of: Callable[[Observed], int]) -> list[tuple[tuple[str], float]]:
     """One figure of each queue, over its lists."""
     return [((queue,), sum(map(of, lists))) for queue, lists in rows]
+
+
+def _memories(where: Endpoint) -> list[dict[str, str]]:
+    """How full each server is that answers."""
+    found = []
+    for part in where.parts:
+        with suppress(ServerUnavailable):
+            found.append(part.run(sight.memory()))
+    return found
 
 
 def _fullness(memory: dict[str, str]) -> float:

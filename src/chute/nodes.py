@@ -110,7 +110,7 @@ class Nodes:
     def _journey(self, operation: Operation[Any]) -> Journey:
         """Goes until every command was answered by who has its key, or for as long as another may take to be chosen."""
         replies: list[Any] = [None] * len(operation.commands)
-        todo, end, pause = list(range(len(replies))), time.monotonic() + FAILOVER, 0.0
+        todo, end, pause = list(range(len(replies))), time.monotonic() + (FAILOVER if operation.patient else 0), 0.0
         if (self.atlas.doubtful or not self.atlas.known) and (nobody := (yield Look())):
             raise self.atlas.unreachable(nobody.__cause__, operation.unsent)
         while todo:

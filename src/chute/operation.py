@@ -32,6 +32,8 @@ class Operation(Generic[T]):
     """So many commands at the end answer for those before them: sent again with any of those."""
     at: str = ""
     """The key whose server gets the commands that name none, where there are several servers."""
+    patient: bool = True
+    """Where there are several servers: waits for another in place of one that is gone."""
 
     @property
     def unsent(self) -> str:

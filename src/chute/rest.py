@@ -20,6 +20,9 @@ _CLASSES = {
     redis.exceptions.OutOfMemoryError: "OOM",
     redis.exceptions.ClusterDownError: "CLUSTERDOWN",
     redis.exceptions.MasterDownError: "MASTERDOWN",
+    redis.exceptions.TryAgainError: "TRYAGAIN",
+    redis.exceptions.MovedError: "MOVED",
+    redis.exceptions.AskError: "ASK",
 }
 _KINDS = (
     redis.exceptions.BusyLoadingError,

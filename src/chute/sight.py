@@ -47,7 +47,7 @@ def observe(workers: Mapping[str, list[str]]) -> Operation[dict[str, Observed | 
     def read(replies: list[Any]) -> dict[str, Observed | None]:
         return {name: _observed(reply) for name, reply in zip(workers, replies, strict=True)}
 
-    return Operation(tuple(commands), read)
+    return Operation(tuple(commands), read, patient=False)
 
 
 def _observed(reply: Any) -> Observed | None:

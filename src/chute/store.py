@@ -48,7 +48,7 @@ def depth_of(lists: Iterable[str]) -> Operation[int]:
 
 def lists() -> Operation[list[str]]:
     """The names of all lists that a worker has ever worked: queues, and partitions of queues."""
-    return Operation((("SMEMBERS", keys.QUEUES),), lambda replies: sorted(name.decode() for name in accepted(replies[0])))
+    return Operation((("SMEMBERS", keys.QUEUES),), lambda replies: sorted(name.decode() for name in accepted(replies[0])), patient=False)
 
 
 def queues() -> Operation[list[str]]:

@@ -3,6 +3,7 @@
 A child that we killed for a job that nothing else could stop is no death: that job took too long, and its neighbours go back as they are.
 """
 
+import asyncio
 import logging
 import signal
 from collections import Counter
@@ -15,6 +16,7 @@ from chute.keys import base_of
 from chute.outcome import Outcome
 from chute.supervisor.child import Child
 from chute.worker import execute
+from chute.worker.beats import Identity
 from chute.worker.charge import POISON
 from chute.worker.held import Held
 from chute.worker.reclaim import Ask, all_started, none_started, read, take_over
@@ -49,10 +51,12 @@ async def settle(ask: Ask, child: Child) -> Settled:
             settled.ended[base_of(held.holdings.name), held.task, end.kind] += 1
         return end
 
-    for number, identity in child.identities.items():
+    async def hand_out(number: int, identity: Identity) -> None:
         theirs = Holdings(identity.queue, identity.worker)
         await ask(theirs.close)
         settled.back[identity.queue] += await take_over(ask, theirs, partial(fate, number))
+
+    await asyncio.gather(*[hand_out(*each) for each in child.identities.items()])  # each may be on a server of its own
     return settled
 
 

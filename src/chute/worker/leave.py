@@ -14,7 +14,7 @@ async def leave(engine: Engine) -> int:
     """Closes every queue's identity; how many jobs were given back that were still held (0 after a quiet end)."""
     try:
         async with asyncio.timeout(PATIENCE):
-            return sum([await _close(engine, lane) for lane in engine.lanes])
+            return sum(await asyncio.gather(*[_close(engine, lane) for lane in engine.lanes]))  # each may have a server of its own
     except TimeoutError:
         log.warning("the server does not answer; what this worker still held will be taken over by others")
         return 0

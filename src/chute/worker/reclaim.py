@@ -46,28 +46,27 @@ class Judge:
         self._lines, self._queues, self._timing, self._ours = lines, queues, timing, ours
         self._seen: dict[tuple[str, str], tuple[bytes, float]] = {}
         """(queue, worker) -> its beat, and since when it is that."""
-        self._looked = 0.0
+        self._looked: dict[str, float] = {}
+        """Of each queue, when a look at it was answered last."""
         self.reclaimed: Counter[str] = Counter()
         """Jobs that were taken over, by queue."""
 
     async def look(self) -> None:
         """Looks at every worker once, and takes over from those that are dead."""
-        now = clock.now()
-        if now - self._looked > GAP * self._timing.beat:
-            self._seen.clear()
-        there: set[tuple[str, str]] = set()
         for queue in self._queues:
+            now = clock.now()
             replies = await self._lines.ask(place_of(queue), [workers_of(queue)])
             if not replies or not isinstance(replies[0], dict):
-                return
+                continue  # its server may be another than those of the others
+            late = now - self._looked.get(queue, now) > GAP * self._timing.beat
+            there = {(queue, worker) for worker in worker_ids(replies[0])}
+            for gone in [each for each in self._seen if each[0] == queue and (late or each not in there)]:
+                del self._seen[gone]
             ours = self._ours()
-            for worker in worker_ids(replies[0]):
+            for _, worker in there:
                 if worker not in ours:
-                    there.add((queue, worker))
                     await self._judge(queue, worker, replies[0][worker.encode()])
-        for gone in self._seen.keys() - there:
-            del self._seen[gone]
-        self._looked = clock.now()
+            self._looked[queue] = clock.now()
 
     async def _judge(self, queue: str, worker: str, beat: bytes) -> None:
         now = clock.now()
