@@ -71,7 +71,7 @@ class Engine:
         self.slots = Slots(concurrency)
         self.executor = Executor(threads)
         self.claims = Claims(self.lanes, self.slots, timing.validity, self.give_back)
-        self.results = Results(self.lines, self._later, self.poke) if endpoint.spread else None
+        self.results = Results(self.lines, self.slots, self._later, self.poke) if endpoint.spread else None
         first = self.results.add if self.results else None
         shuttles = {route: Shuttle(route, Finisher(self._later, route.load, first), self.slots, self.poke) for route in self.routes}
         self.shuttles = list(shuttles.values())

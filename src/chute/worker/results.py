@@ -18,6 +18,7 @@ from chute.script import LOAD
 from chute.store import CHUNK
 from chute.worker.finish import FLIGHT_BYTES, REPEAT_AFTER, Record
 from chute.worker.route import FLIGHTS
+from chute.worker.slots import Slots
 from chute.worker.trouble import Trouble
 
 log = logging.getLogger("chute.worker")
@@ -34,8 +35,8 @@ Entry: TypeAlias = tuple[Record, Callable[[Record], None]]
 class Results:
     """The results of one worker on their way. `later(seconds, fn)` calls back; `poke` is called when one is stored."""
 
-    def __init__(self, lines: Lines, later: Callable[[float, Callable[[], None]], Any], poke: Callable[[], None]) -> None:
-        self._lines, self._later, self._poke = lines, later, poke
+    def __init__(self, lines: Lines, slots: Slots, later: Callable[[float, Callable[[], None]], Any], poke: Callable[[], None]) -> None:
+        self._lines, self._slots, self._later, self._poke = lines, slots, later, poke
         self._waiting: dict[Line, deque[Entry]] = {}
         self._flying: Counter[Line] = Counter()
         self._count = 0
@@ -52,12 +53,14 @@ class Results:
         self._put((record, stored))
 
     def send(self) -> None:
-        """Sends what waits, two round trips to each server at once at the most. Called in every turn."""
+        """Sends what waits, two round trips to each server at once at the most; the second leaves for as much as is worth it, as a shuttle's.
+        Called in every turn."""
+        worth = self._slots.allowance // (4 * max(1, len(self._waiting)))
         for line, waiting in list(self._waiting.items()):
             if not line.up:
                 del self._waiting[line]
                 self._again(waiting, AGAIN)  # by then another may have its keys
-            while waiting and line.up and self._flying[line] < FLIGHTS:
+            while waiting and line.up and (not self._flying[line] or (self._flying[line] < FLIGHTS and len(waiting) >= worth)):
                 self._fly(line, waiting)
 
     def _put(self, entry: Entry) -> None:
