@@ -203,7 +203,6 @@ def test_a_deposed_primary_takes_nothing_and_is_left(replicated: Replicated) -> 
     queue.push({"n": 1})
     old = replicated.primary()
     with old.new_client() as client:
-        client.config_set("maxclients", 100)
         client.replicaof("127.0.0.1", str(free_port()))  # it refuses writes, and no Sentinel knows
         thread, ended = _beside(lambda: queue.push({"n": 2}))
         thread.join(0.5)

@@ -11,6 +11,7 @@ from chute.result import Status
 
 jobs = chute.Queue("jobs")
 elsewhere = chute.Queue("elsewhere", url="redis://localhost")
+spread = chute.Queue("spread", url="redis+cluster://a:6379,b:6379", partitions=8)
 
 
 @dataclass
@@ -78,6 +79,7 @@ def with_options(headers: Mapping[str, str]) -> None:
     later = answer.options(job_id="job_1", delay=5, result_ttl=timedelta(days=1), headers=headers, confirm="disk")
     assert_type(later.enqueue("why"), chute.Job[dict[str, str]])
     assert_type(add.options(at=datetime.now(UTC)).enqueue(1, 2), chute.Job[int])
+    assert_type(add.options(key="user-42").enqueue(1, 2), chute.Job[int])
     assert_type(add.options(confirm="replica").bind(1, 2), chute.Call[chute.Job[int]])
     assert_type(add.name, str)
 

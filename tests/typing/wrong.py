@@ -38,6 +38,8 @@ def arguments() -> None:
 
 def options() -> None:
     answer.options(delay="5")  # error
+    answer.options(key=7)  # error
+    chute.Queue("jobs", partitions="8")  # error
     answer.options(at=timedelta(seconds=5))  # error
     answer.options(delay=datetime.now())  # error  # noqa: DTZ005
     answer.options(confirm="maybe")  # error
