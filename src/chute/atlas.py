@@ -15,6 +15,8 @@ from chute.topology import Sentinels, Slots, topology
 
 UNHEARD = 10.0
 """Seconds in which those who did not answer are not asked again without need."""
+PACE = 0.1
+"""Seconds between two times of asking at the least: many callers may want to know at once."""
 _KINDS = {"cluster": "the Cluster", "sentinel": "the Sentinels"}
 _UNHEARD = (redis.RedisError, redis.exceptions.RedisClusterException, OSError)
 
@@ -30,7 +32,7 @@ class Atlas:
         self._several = those
         self.spread = those.kind == "cluster"
         """Whether keys are on different servers."""
-        self._looked = 0.0
+        self._looked = self._asked = 0.0
         self._topologies: dict[int, Sentinels | Slots] = {}
         self._servers: dict[tuple[str, int], Server] = {}
 
@@ -54,7 +56,10 @@ class Atlas:
 
     def look(self) -> None:
         """Asks who has what. Where nobody answers, what was known stays known; raises ServerUnavailable where nothing was."""
-        self._looked = time.monotonic()
+        now = time.monotonic()
+        if self.known and now - self._asked < PACE:
+            return
+        self._looked = self._asked = now
         try:
             self._topology.look()
         except _UNHEARD as error:

@@ -4,6 +4,7 @@ redis-py does the asking. Its managers have locks, so each process has its own: 
 """
 
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any
 
 import redis
@@ -101,7 +102,8 @@ class Slots:
     def told(self, reply: object) -> bool:
         """Whether a reply says that another has what was asked for; who that is, is noted."""
         if isinstance(reply, redis.exceptions.MovedError) and self._manager is not None:
-            self._manager.move_slot(reply)
+            with suppress(KeyError):  # of a slot that nobody served
+                self._manager.move_slot(reply)
         return isinstance(reply, redis.exceptions.MovedError)
 
 
