@@ -1,6 +1,8 @@
 """What some of these tests need of the machine: `pytest.mark.usefixtures("a_prometheus")`."""
 
 import os
+import shutil
+import sys
 
 import pytest
 
@@ -14,6 +16,15 @@ def a_prometheus() -> None:
     """Prometheus and promtool."""
     if not installed() and os.environ.get("CHUTE_REQUIRE_PROMETHEUS") != "1":
         pytest.skip("no prometheus and promtool in PATH (CHUTE_REQUIRE_PROMETHEUS=1 makes this a failure)")
+
+
+@pytest.fixture(scope="session")
+def a_root() -> None:
+    """Root on Linux, with the programs that containers are made of: there all of it works, and must."""
+    if (sys.platform != "linux" or os.geteuid() != 0) and os.environ.get("CHUTE_REQUIRE_ROOT") != "1":
+        pytest.skip("needs root on Linux (CHUTE_REQUIRE_ROOT=1 makes this a failure)")
+    needed = ("unshare", "nsenter", "setpriv", "redis-server", "redis-cli")
+    assert all(map(shutil.which, needed)), f"one is missing: {', '.join(needed)}"
 
 
 @pytest.fixture(params=["valkey", "redis"])

@@ -137,6 +137,8 @@ def workers(objects: Sequence[Object]) -> Iterator[str]:
             options = dict(re.findall(r"--([\w-]+)=(\S+)", " ".join(each.get("args", []))))
             if "grace" in options and spec.get("terminationGracePeriodSeconds") != float(options["grace"]) + AFTER_GRACE:
                 yield f"{named(owner)}: is killed {spec.get('terminationGracePeriodSeconds')} s after SIGTERM, and has --grace {options['grace']}"
+            if "grace" in options and spec.get("shareProcessNamespace") is not True:
+                yield f"{named(owner)}: nobody waits for the orphans of jobs"
             if "preStop" in each.get("lifecycle", {}):
                 yield f"{named(owner)}: a preStop only shortens the grace"
             told = options.get("metrics-port") or options.get("port")

@@ -1,5 +1,6 @@
 """The manifests of deploy/kubernetes as a cluster would get them, and what they say of pods and labels. Judges nothing: `faults` does."""
 
+import copy
 import functools
 import subprocess
 import sys
@@ -23,18 +24,18 @@ Labels = Mapping[str, str]
 
 def build(name: str, folder: Path = FOLDER) -> list[Object]:
     """What kustomize makes of a folder: its objects, anew each time, so that a test may break them."""
-    return list(yaml.safe_load_all(_kustomize(folder / name) if folder != FOLDER else _shipped(name)))
+    return copy.deepcopy(_shipped(name)) if folder == FOLDER else _made(folder / name)
 
 
 @functools.cache
-def _shipped(name: str) -> str:
-    return _kustomize(FOLDER / name)
+def _shipped(name: str) -> list[Object]:
+    return _made(FOLDER / name)
 
 
-def _kustomize(path: Path) -> str:
-    done = subprocess.run([KUBECTL, "kustomize", str(path)], capture_output=True, text=True, check=False)
+def _made(path: Path) -> list[Object]:
+    done = subprocess.run([KUBECTL, "kustomize", path], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    return done.stdout
+    return list(yaml.load_all(done.stdout, yaml.CSafeLoader))
 
 
 def of(objects: Sequence[Object], kind: str) -> list[Object]:

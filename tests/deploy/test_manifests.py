@@ -137,6 +137,7 @@ BROKEN: dict[str, tuple[Break, str]] = {
     "no readiness": (lambda o: container(worker(o)).pop("readinessProbe"), "has no readinessProbe"),
     "a grace too short": (lambda o: pod(worker(o)).update(terminationGracePeriodSeconds=30), "is killed 30 s after SIGTERM"),
     "a longer --grace": (lambda o: args(o, "--grace=30", "--grace=60"), "has --grace 60"),
+    "orphans": (lambda o: pod(worker(o)).pop("shareProcessNamespace"), "nobody waits for the orphans"),
     "a preStop": (lambda o: container(worker(o)).update(lifecycle={"preStop": {"sleep": {"seconds": 5}}}), "preStop"),
     "another metrics port": (lambda o: args(o, "--metrics-port=9541", "--metrics-port=9999"), "serves at 9999"),
     "figures on loopback": (lambda o: args(o, "--metrics-host=0.0.0.0", "--metrics-host=127.0.0.1"), "no probe reaches"),
