@@ -43,8 +43,8 @@ demo: setup
 	@.venv/bin/chute demo
 
 test: setup
-	@.venv/bin/python -m pytest -n $(WORKERS) --dist worksteal -q --ignore tests/deploy
-	@.venv/bin/python -m pytest -q tests/deploy
+	@.venv/bin/python -m pytest -n $(WORKERS) --dist worksteal -q --ignore tests/deploy/test_prometheus.py
+	@.venv/bin/python -m pytest -q tests/deploy/test_prometheus.py
 
 chaos: setup
 	@.venv/bin/python -m chaos
@@ -59,6 +59,7 @@ bench: setup
 
 docs: setup
 	@.venv/bin/python tools/commands.py
+	@.venv/bin/python tools/alerts.py
 	@.venv/bin/zensical build --clean --strict
 
 lock: .venv/bin/uv

@@ -17,6 +17,8 @@ from deploy.prometheus import ROOT, Series
 from deploy.stage import Run, Stage, stage
 from servers import until
 
+pytestmark = pytest.mark.usefixtures("a_prometheus")
+
 TEN = 10
 WORKERS = [("jobs", ("--processes", "2", "--concurrency", "4")), *[("many", ("--processes", "1", "--concurrency", "4"))] * TEN]
 LATE = 0.3

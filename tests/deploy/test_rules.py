@@ -9,6 +9,8 @@ import pytest
 from chute.cli import COMMANDS
 from deploy.prometheus import ALERTS, RULES
 
+pytestmark = pytest.mark.usefixtures("a_prometheus")
+
 FOLDER = RULES.parent
 
 
