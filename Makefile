@@ -12,7 +12,7 @@ endif
 .PHONY: help setup demo test chaos lint bench docs lock clean
 
 help:
-	@echo "make demo    see it work: a server, a worker and 2,000 questions"
+	@echo "make demo    see it work: a server, a worker and some thousand questions"
 	@echo "make test    the tests, on servers of their own"
 	@echo "make chaos   faults of every kind against real workers and servers, and a judge"
 	@echo "make setup   .venv with everything, and .venv/bin/chute"

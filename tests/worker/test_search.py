@@ -29,7 +29,7 @@ def test_what_came_back_under_a_living_worker_is_done(each_server: Server) -> No
     async def main() -> None:
         async with working(queue) as engine:
             client.lpush(KEYS.queue, *[body(n) for n in range(5)])
-            await until(lambda: len(runs) == 5 and not engine.shuttles[0].finisher.unanswered)
+            await until(lambda: len(runs) == 5 and engine.shuttles[0].quiet)
             leases = KEYS.leases(engine.lanes[0].holdings.worker)
             client.hset(leases, mapping={str(1000 * engine.claims.last + n): body(n) for n in (2, 3)})
             await until(lambda: runs[2] == 2 and runs[3] == 2)
@@ -49,7 +49,7 @@ def test_two_looks_that_overlap_take_up_once(each_server: Server) -> None:
             queue, runs = counting(proxy.url)
             async with working(queue) as engine:
                 client.lpush(KEYS.queue, body(0))
-                await until(lambda: runs[0] == 1 and not engine.shuttles[0].finisher.unanswered)
+                await until(lambda: runs[0] == 1 and engine.shuttles[0].quiet)
                 engine.lanes[0].doubt(1 << 40, clock.now() + 60)  # while a claim is in doubt, each beat brings the leases themselves
                 adopt, proxy.longest = script.ADOPT.sha.encode(), 10 * engine.timing.beat
                 proxy.fault = lambda command: "delay" if adopt in command else None
