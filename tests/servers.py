@@ -25,6 +25,13 @@ from redis.maint_notifications import MaintNotificationsConfig
 from redis.retry import Retry
 
 Kind = Literal["valkey", "redis"]
+AS_CLIENTS: dict[str, Any] = {
+    "protocol": 3,
+    "retry": Retry(NoBackoff(), 0),
+    "socket_timeout": 30,
+    "maint_notifications_config": MaintNotificationsConfig(enabled=False),
+}
+"""How every client of tests is made: one attempt a command, RESP3, bytes."""
 
 _PR_SET_PDEATHSIG = 1
 _PREFIX = f"chute-{os.getpid()}-"
@@ -136,8 +143,8 @@ class Server:
     def __exit__(self, *_: object) -> None:
         self.stop()
 
-    def start(self) -> None:
-        """Starts the server, again after `kill` too, and returns once it answers PING."""
+    def start(self, *more: str) -> None:
+        """Starts the server, again after `kill` too, and returns once it answers PING. `more`: options for this once."""
         program = binary(self.kind)
         if program is None:
             raise FileNotFoundError(f"no {self.kind} server is installed")
@@ -145,7 +152,7 @@ class Server:
         kept = ["--save", "", "--appendonly", "no", "--dir", str(self.directory), "--logfile", "log"]
         parent = os.getpid()
         self.process = subprocess.Popen(
-            [program, *fixed, *kept, *self._options],
+            [program, *fixed, *kept, *self._options, *more],
             stdin=subprocess.DEVNULL,
             cwd=self.directory,
             preexec_fn=lambda: end_with_parent(parent),  # noqa: PLW1509 - one system call, before any thread exists there
@@ -184,14 +191,7 @@ class Server:
 
     def new_client(self, **options: Any) -> redis.Redis:
         """As `client`, but the caller closes it."""
-        given: dict[str, Any] = {
-            "unix_socket_path": self.socket,
-            "protocol": 3,
-            "retry": Retry(NoBackoff(), 0),
-            "socket_timeout": 30,
-            "maint_notifications_config": MaintNotificationsConfig(enabled=False),
-        }
-        return redis.Redis(**given | options)
+        return redis.Redis(**{"unix_socket_path": self.socket} | AS_CLIENTS | options)
 
     def close_clients(self) -> None:
         """Closes every client that `client` made."""

@@ -3,15 +3,16 @@
 They end with whoever started them, as each server of `servers` does.
 """
 
-import os
-import subprocess
 from collections.abc import Callable
 from typing import Any, Self
 
 import redis
+from redis.cluster import ClusterNode, RedisCluster
 from redis.crc import key_slot
+from redis.sentinel import Sentinel
 
-from servers import Kind, Server, binary, end_with_parent, free_port, send, short_directory, until
+from sentinel import OneSentinel
+from servers import AS_CLIENTS, Kind, Server, free_port, send, until
 
 SLOTS = 16384
 AT_ONCE = ("--repl-diskless-sync-delay", "0")
@@ -20,41 +21,8 @@ NODE_TIMEOUT = 2.0
 """Seconds after which a Cluster takes a silent node for dead."""
 
 
-class _Sentinel:
-    """One Sentinel."""
-
-    def __init__(self, kind: Kind, primary: int) -> None:
-        self.kind: Kind = kind
-        self.directory = short_directory()
-        self.port = free_port()
-        self._file = self.directory / "sentinel.conf"
-        watch = f"sentinel monitor main 127.0.0.1 {primary} 2\nsentinel down-after-milliseconds main 1000\nsentinel failover-timeout main 5000\n"
-        self._file.write_text(f"port {self.port}\nbind 127.0.0.1\nlogfile log\ndir {self.directory}\n{watch}")
-        self.start()
-
-    def start(self) -> None:
-        """Starts it, again after `kill` too."""
-        program, parent = binary(self.kind), os.getpid()
-        assert program is not None
-        self.process = subprocess.Popen(
-            [program, str(self._file), "--sentinel"],
-            stdin=subprocess.DEVNULL,
-            cwd=self.directory,
-            preexec_fn=lambda: end_with_parent(parent),  # noqa: PLW1509 - one system call, before any thread exists there
-        )
-
-    def ask(self, *command: str) -> Any:
-        """The reply to one command; None where it does not answer."""
-        with redis.Redis(port=self.port, socket_timeout=2) as client:
-            try:
-                return send(client, *command)
-            except redis.ConnectionError:
-                return None
-
-    def kill(self) -> None:
-        """Ends it at once."""
-        self.process.kill()
-        self.process.wait()
+def _logs(servers: list[Server]) -> str:
+    return "\n".join(f"{server.port}: {line}" for server in servers for line in server.log().splitlines()[-5:])
 
 
 class Replicated:
@@ -62,7 +30,7 @@ class Replicated:
 
     def __init__(self, kind: Kind, *options: str, replicas: int = 1) -> None:
         self.servers = [Server(kind, *AT_ONCE, *options, tcp=True)]
-        self.sentinels: list[_Sentinel] = []
+        self.sentinels: list[OneSentinel] = []
         self._kind: Kind = kind
         for _ in range(replicas):
             self.servers.append(Server(kind, "--replicaof", f"127.0.0.1 {self.servers[0].port}", *AT_ONCE, *options, tcp=True))
@@ -71,7 +39,7 @@ class Replicated:
         try:
             for server in self.servers:
                 server.start()
-            self.sentinels = [_Sentinel(self._kind, self.servers[0].port) for _ in range(3)]
+            self.sentinels = [OneSentinel(self._kind, self.servers[0].port) for _ in range(3)]
             self._wait(self._formed, "is not formed")
         except BaseException:
             self.__exit__()
@@ -80,7 +48,7 @@ class Replicated:
 
     def __exit__(self, *_: object) -> None:
         for sentinel in self.sentinels:
-            sentinel.kill()
+            sentinel.stop()
         for server in self.servers:
             server.stop()
 
@@ -96,12 +64,31 @@ class Replicated:
                 return next(server for server in self.servers if server.port == int(told[1]))
         raise RuntimeError("no Sentinel answers")
 
+    def new_client(self, **options: Any) -> redis.Redis:
+        """A client that goes to who is the primary, closed by the caller."""
+        sentinels = Sentinel([("127.0.0.1", sentinel.port) for sentinel in self.sentinels], socket_timeout=2)
+        return sentinels.master_for("main", **AS_CLIENTS | options)
+
+    def log(self) -> str:
+        """The end of what each server wrote to its log."""
+        return _logs(self.servers)
+
+    def elected(self, before: Server) -> Server:
+        """Waits until the Sentinels name another than this one; that other."""
+        self._wait(lambda: self.primary() is not before, "has no new primary")
+        return self.primary()
+
+    def rejoin(self, server: Server) -> None:
+        """Starts one that was killed as a replica of who is the primary now, and waits until it follows. Left to the Sentinels, who would make
+        it one, that takes ten seconds."""
+        server.start("--replicaof", f"127.0.0.1 {self.primary().port}")
+        self._wait(self.replicating, "has no replica")
+
     def fail_over(self) -> Server:
         """A planned failover; the new primary."""
         before = self.primary()
         assert until(lambda: self.sentinels[0].ask("SENTINEL", "FAILOVER", "main") in (b"OK", True), 10)
-        self._wait(lambda: self.primary() is not before, "has no new primary")
-        return self.primary()
+        return self.elected(before)
 
     def replicating(self) -> bool:
         """Whether the primary has a replica that follows."""
@@ -156,9 +143,28 @@ class Cluster:
         """What a client is given."""
         return f"redis+cluster://{','.join(f'127.0.0.1:{server.port}' for server in self.servers[: self._primaries])}"
 
+    def new_client(self, **options: Any) -> RedisCluster:
+        """A client that goes to who has the key, closed by the caller."""
+        nodes = [ClusterNode("127.0.0.1", server.port) for server in self.servers if server.running()]
+        return RedisCluster(startup_nodes=nodes, protocol=3, **options)
+
+    def log(self) -> str:
+        """The end of what each server wrote to its log."""
+        return _logs(self.servers)
+
+    def elected(self, key: str, before: Server) -> Server:
+        """Waits until another than this one has the slot of a key; that other."""
+        self._wait(lambda: self.owner(key) is not before, f"has nobody else for {key}")
+        return self.owner(key)
+
+    def rejoin(self, server: Server) -> None:
+        """Starts one that was killed, and waits until it follows who took its slots."""
+        server.start()
+        self._wait(self._whole, "is not whole")
+
     def node(self, server: Server) -> str:
         """The id of a node."""
-        return str(self._ask(server, "CLUSTER", "MYID").decode())
+        return str(self.ask(server, "CLUSTER", "MYID").decode())
 
     def owner(self, key: str) -> Server:
         """Who has the slot of a key."""
@@ -166,7 +172,7 @@ class Cluster:
         for asked in self.servers:
             if not asked.running():
                 continue
-            for first, last, primary, *_ in self._ask(asked, "CLUSTER", "SLOTS"):
+            for first, last, primary, *_ in self.ask(asked, "CLUSTER", "SLOTS"):
                 if first <= slot <= last:
                     return next(server for server in self.servers if server.port == primary[1])
         raise RuntimeError(f"nobody has slot {slot}")
@@ -186,35 +192,37 @@ class Cluster:
     def primaries(self) -> list[Server]:
         """Those that have slots."""
         asked = next(server for server in self.servers if server.running())
-        ports = {primary[1] for _, _, primary, *_ in self._ask(asked, "CLUSTER", "SLOTS")}
+        ports = {primary[1] for _, _, primary, *_ in self.ask(asked, "CLUSTER", "SLOTS")}
         return [server for server in self.servers if server.port in ports]
 
     def fail_over(self, primary: Server, *how: str) -> Server:
         """Makes the replica of a primary the primary; how: `FORCE`, `TAKEOVER`, nothing = with its consent. The new primary."""
         replica = self.replica_of(primary)
-        self._ask(replica, "CLUSTER", "FAILOVER", *how)
-        self._wait(lambda: replica in self.primaries() and primary not in self.primaries(), "did not fail over")
-        return replica
+        for _ in range(5):  # the others vote for a replica of the same primary only once in four seconds
+            self.ask(replica, "CLUSTER", "FAILOVER", *how)
+            if until(lambda: replica in self.primaries() and primary not in self.primaries(), 3 * NODE_TIMEOUT):
+                return replica
+        raise TimeoutError("the Cluster did not fail over")
 
     def open_slot(self, key: str, target: Server) -> tuple[int, Server]:
         """Begins to move the slot of a key as of old: keys that are there stay, new ones go to the target. The slot and its owner."""
         slot, source = key_slot(key.encode()), self.owner(key)
-        self._ask(target, "CLUSTER", "SETSLOT", slot, "IMPORTING", self.node(source))
-        self._ask(source, "CLUSTER", "SETSLOT", slot, "MIGRATING", self.node(target))
+        self.ask(target, "CLUSTER", "SETSLOT", slot, "IMPORTING", self.node(source))
+        self.ask(source, "CLUSTER", "SETSLOT", slot, "MIGRATING", self.node(target))
         return slot, source
 
     def move_keys(self, slot: int, source: Server, target: Server, most: int = 10_000) -> int:
         """Moves keys of a slot that is being moved; how many."""
         moved = 0
-        while moved < most and (keys := self._ask(source, "CLUSTER", "GETKEYSINSLOT", slot, min(10, most - moved))):
-            self._ask(source, "MIGRATE", "127.0.0.1", target.port, "", 0, 10_000, "KEYS", *keys)
+        while moved < most and (keys := self.ask(source, "CLUSTER", "GETKEYSINSLOT", slot, min(10, most - moved))):
+            self.ask(source, "MIGRATE", "127.0.0.1", target.port, "", 0, 10_000, "KEYS", *keys)
             moved += len(keys)
         return moved
 
     def close_slot(self, slot: int, owner: Server) -> None:
         """Ends a move: the slot is the owner's, and everybody is told."""
         for server in (owner, *[each for each in self.primaries() if each is not owner]):
-            self._ask(server, "CLUSTER", "SETSLOT", slot, "NODE", self.node(owner))
+            self.ask(server, "CLUSTER", "SETSLOT", slot, "NODE", self.node(owner))
 
     def move(self, key: str, target: Server) -> None:
         """Moves the slot of a key as of old, key by key."""
@@ -226,37 +234,39 @@ class Cluster:
         count = self._primaries
         primaries, replicas = self.servers[:count], self.servers[count:]
         for n, server in enumerate(self.servers):
-            self._ask(server, "CLUSTER", "SET-CONFIG-EPOCH", n + 1)
+            self.ask(server, "CLUSTER", "SET-CONFIG-EPOCH", n + 1)
         for n, server in enumerate(primaries):
-            self._ask(server, "CLUSTER", "ADDSLOTSRANGE", n * SLOTS // count, (n + 1) * SLOTS // count - 1)
+            self.ask(server, "CLUSTER", "ADDSLOTSRANGE", n * SLOTS // count, (n + 1) * SLOTS // count - 1)
         for n, server in enumerate(self.servers):
             for other in self.servers[:n]:
-                self._ask(server, "CLUSTER", "MEET", "127.0.0.1", other.port, other.bus)
+                self.ask(server, "CLUSTER", "MEET", "127.0.0.1", other.port, other.bus)
         met = b"cluster_known_nodes:%d\r\n" % len(self.servers)
-        self._wait(lambda: all(self._ask(server, "CLUSTER", "INFO").count(met) for server in self.servers), "is not met")
+        self._wait(lambda: all(self.ask(server, "CLUSTER", "INFO").count(met) for server in self.servers), "is not met")
         for primary, replica in zip(primaries, replicas, strict=False):
             self._wait(lambda p=primary, r=replica: self._replicates(r, p), "has no replica")  # type: ignore[misc]
         self._wait(self._whole, "is not whole")
 
     def _replicates(self, replica: Server, primary: Server) -> bool:
         try:
-            self._ask(replica, "CLUSTER", "REPLICATE", self.node(primary))
+            self.ask(replica, "CLUSTER", "REPLICATE", self.node(primary))
         except redis.ResponseError:
             return False  # it has not heard of that one yet
         return True
 
     def _whole(self) -> bool:
-        for n, server in enumerate(self.servers):
+        replicas = 0
+        for server in self.servers:
             with server.new_client() as client:
                 told: Any = client.info("replication")
-            alone = len(self.servers) == self._primaries
-            linked = told.get("master_link_status") == "up" if n >= self._primaries else alone or told.get("connected_slaves") == 1
-            if not (linked and self._ask(server, "CLUSTER", "INFO").count(b"cluster_state:ok")):
+            if told["role"] == "slave":
+                replicas += told["master_link_status"] == "up"
+            if not self.ask(server, "CLUSTER", "INFO").count(b"cluster_state:ok"):
                 return False
-        return True
+        return replicas == len(self.servers) - self._primaries
 
     @staticmethod
-    def _ask(server: Server, *command: Any) -> Any:
+    def ask(server: Server, *command: Any) -> Any:
+        """The reply to one command of one node, as the node says it."""
         with server.new_client(protocol=2) as client:
             client.response_callbacks.clear()
             return send(client, *command)
