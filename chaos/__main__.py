@@ -11,11 +11,11 @@ import msgspec
 
 from chaos import ROOT, ledger, seeded
 from chaos.play import Entry, play
-from chaos.rows import load, network, server, workers
+from chaos.rows import availability, load, network, server, workers
 from servers import Kind
 
-ROWS = {row.id: row for row in (*workers.ROWS, *server.ROWS, *network.ROWS, *load.ROWS)}
-USUAL = ("W01", "W03", "W04", "W07", "W11", "W12", "S01", "S05", "S10", "S12", "S13", "N03", "N04", "L05")
+ROWS = {row.id: row for row in (*workers.ROWS, *server.ROWS, *network.ROWS, *availability.ROWS, *load.ROWS)}
+USUAL = ("W01", "W03", "W04", "W07", "W11", "W12", "S01", "S05", "S10", "S12", "S13", "N03", "N04", "H01", "H06", "L05")
 """What is played when no row is named: a few minutes that find most of what can be broken."""
 KINDS: tuple[Kind, ...] = ("redis", "valkey")
 
@@ -81,7 +81,12 @@ def main() -> int:
     with ThreadPoolExecutor(given.at_once) as pool:
         if given.seeded:
             return seeded.main(pool, apart, kinds[0], given.seed)
-        plays = [pool.submit(apart, row, kind, given.seed, given.times, given.src) for row in given.rows for kind in kinds]
+        plays = [
+            pool.submit(apart, row, kind, given.seed, given.times, given.src)
+            for row in given.rows
+            for kind in kinds
+            if kind in ROWS[row].kinds
+        ]
         entries = [each.result() for each in plays]
     print(ledger.table(entries))
     print(f"again: python -m chaos {' '.join(given.rows)} --server {given.server} --seed {given.seed} --times {given.times}")

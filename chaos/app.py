@@ -5,6 +5,7 @@
 
 import asyncio
 import ctypes
+import os
 import re
 import time
 from collections.abc import Iterator
@@ -13,7 +14,8 @@ from contextlib import contextmanager
 import chute
 from chaos import oracle
 
-jobs = chute.Queue("jobs")
+_spread = {name: int(os.environ[oracle.PARTITIONS]) for name in ["partitions"] if oracle.PARTITIONS in os.environ}
+jobs = chute.Queue("jobs", **_spread)
 _notes = oracle.Notebook("ran")
 Answer = dict[str, str | int]
 

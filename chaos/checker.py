@@ -12,6 +12,7 @@ from typing import Literal
 from chaos.final import Final
 from chaos.oracle import History, Run
 
+Effect = Literal["death", "suspicion", "failover", "none"]
 UNANSWERED = 200_000_000
 """Nanoseconds for which the end of a run may have been unknown to the server: a fault that soon after it may repeat the job."""
 
@@ -19,14 +20,21 @@ UNANSWERED = 200_000_000
 @dataclass(frozen=True, slots=True)
 class Fault:
     """What was done, to which processes, from when to when. `effect`: whether those are dead, may be suspected of it, or neither; so whether
-    what they ran may run once more. `held`: the jobs that were held when it struck."""
+    what they ran may run once more. `failover`: another server goes on with what it has, so the last claims and outcomes may not have
+    happened, and tags are handed out a second time. `held`: the jobs that were held when it struck. `gap`: so many nanoseconds before it and
+    while it goes on a server may have accepted jobs that its successor never heard of."""
 
     what: str
-    effect: Literal["death", "suspicion", "none"]
+    effect: Effect
     pids: frozenset[int]
     began: int
     ended: int
     held: int
+    gap: int | None = None
+
+    def strands(self, accepted: int) -> bool:
+        """Whether what was accepted then may be gone with a server."""
+        return self.gap is not None and self.began - self.gap <= accepted <= self.ended
 
     def excuses(self, run: Run) -> bool:
         """Whether this run may be followed by another for it; for a fault with an effect."""
@@ -39,6 +47,8 @@ class Findings:
     """What the judge found; each list names jobs (or keys, or tags)."""
 
     lost: list[str] = field(default_factory=list)
+    stranded: list[str] = field(default_factory=list)
+    """Gone, but accepted by a server alone, moments before another took its place: no violation, and counted."""
     phantom: list[str] = field(default_factory=list)
     over: list[str] = field(default_factory=list)
     burned: list[str] = field(default_factory=list)
@@ -53,6 +63,8 @@ class Findings:
     """The longest time in seconds from a death until somebody ran one of the jobs that it left behind."""
     resume: float = 0.0
     """The longest time in seconds from the end of a fault until one of those that it struck started a job."""
+    outage: float = 0.0
+    """The longest time in seconds around a fault in which no job was begun."""
 
     def violations(self) -> list[str]:
         """In words, with up to three examples of each."""
@@ -75,13 +87,16 @@ def judge(history: History, final: Final, faults: Sequence[Fault]) -> Findings:
     found = Findings()
     for job in sorted(history.accepted):
         if not (job in final.results or job in final.dead or job in final.queued or job in final.leased):
-            found.lost.append(job)
+            gone_with = job not in history.confirmed and any(fault.strands(history.accepted_at.get(job, 0)) for fault in faults)
+            (found.stranded if gone_with else found.lost).append(job)
     found.phantom = sorted(job for job in history.runs if job not in history.accepted and job not in history.unknown)
     telling = [fault for fault in faults if fault.effect != "none"]
     for job, runs in history.runs.items():
         _count(found, job, runs, telling)
+    failovers = [fault for fault in faults if fault.effect == "failover"]
     for job, result in final.results.items():
-        _compare(found, job, result, history.runs.get(job, []))
+        runs = history.runs.get(job, [])
+        _compare(found, job, result, runs, retold=any(fault.excuses(run) for fault in failovers for run in runs))
     found.left = sorted({*final.queued, *final.leased, *final.leaks})
     found.recovery = max([0.0, *filter(None, (_recovery(fault, history) for fault in faults))])
     found.resume = max([0.0, *filter(None, (_resume(fault, history) for fault in faults))])
@@ -104,7 +119,8 @@ def _count(found: Findings, job: str, runs: list[Run], faults: Sequence[Fault]) 
         raised += run.how == "raised"
 
 
-def _compare(found: Findings, job: str, result: dict[str, str], runs: list[Run]) -> None:
+def _compare(found: Findings, job: str, result: dict[str, str], runs: list[Run], *, retold: bool) -> None:
+    """`retold`: its tags may have been handed out twice, so they do not say which of its runs had the lease."""
     if result.get("status") != "completed":
         return
     tags = [run.tag for run in runs if run.how == "done"]
@@ -113,7 +129,7 @@ def _compare(found: Findings, job: str, result: dict[str, str], runs: list[Run])
         found.unrun.append(job)
     elif result.get("echo") != job or result.get("@tag") != tag:
         found.mismatched.append(job)
-    elif int(tag) < max(tags):
+    elif int(tag) < max(tags) and not retold:
         found.stale.append(job)
 
 
@@ -133,7 +149,7 @@ def disordered(runs: Iterable[Run]) -> list[str]:
 
 def _recovery(fault: Fault, history: History) -> float | None:
     """From the blow until one of the jobs that the struck had begun was begun again."""
-    if fault.effect == "none":
+    if fault.effect in {"none", "failover"}:
         return None
     again = [
         later.started
@@ -148,3 +164,9 @@ def _resume(fault: Fault, history: History) -> float | None:
     """From the end of a fault that healed until one of the struck began a job."""
     later = [run.started for runs in history.runs.values() for run in runs if run.pid in fault.pids and run.started > fault.ended]
     return (min(later) - fault.ended) / 1e9 if later and fault.effect != "death" else None
+
+
+def outage(runs: Sequence[Run], faults: Iterable[Fault]) -> float:
+    """The longest time in seconds around a fault in which no job was begun."""
+    pauses = [(later.started - run.started, run.started, later.started) for run, later in pairwise(runs)]
+    return max([0, *[long for fault in faults for long, since, until in pauses if since <= fault.ended and until >= fault.began]]) / 1e9

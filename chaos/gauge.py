@@ -3,9 +3,7 @@
 import os
 import threading
 import time
-from typing import Self
-
-import redis
+from typing import Any, Self
 
 from chaos import final
 
@@ -16,7 +14,7 @@ class Gauge:
     """`leases`: held at the last look that the server answered. `lag`: by how many seconds a short sleep was late at worst; what the machine is
     late is no fault of those who are measured. `crowd`: how many wished to run for each processor, at worst and at least 1."""
 
-    def __init__(self, client: redis.Redis) -> None:
+    def __init__(self, client: Any) -> None:
         self._client = client
         self._end = threading.Event()
         self._threads = [threading.Thread(target=look, daemon=True) for look in (self._count, self._doze)]
@@ -38,7 +36,7 @@ class Gauge:
         while not self._end.wait(LOOK_EVERY):
             try:
                 self.leases = final.leases(self._client)
-            except redis.RedisError:
+            except final.SILENT:
                 continue  # it is down or busy: the last number stands
 
     def _doze(self) -> None:

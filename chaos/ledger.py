@@ -4,7 +4,22 @@ from collections.abc import Iterable
 
 from chaos.play import Entry
 
-HEAD = ("row", "server", "accepted", "unknown", "faults", "struck work", "lost", "dup / bound", "recovery", "resume", "took", "verdict")
+HEAD = (
+    "row",
+    "server",
+    "accepted",
+    "unknown",
+    "faults",
+    "struck work",
+    "lost",
+    "stranded",
+    "dup / bound",
+    "recovery",
+    "resume",
+    "outage",
+    "took",
+    "verdict",
+)
 
 
 def line(entry: Entry) -> tuple[str, ...]:
@@ -18,9 +33,11 @@ def line(entry: Entry) -> tuple[str, ...]:
         f"{entry.faults:,}",
         share,
         f"{entry.lost:,}",
+        f"{entry.stranded:,}",
         f"{entry.duplicates:,} / {entry.bound:,}",
         f"{entry.recovery:.2f} s" if entry.recovery else "-",
         f"{entry.resume:.2f} s" if entry.resume else "-",
+        f"{entry.outage:.2f} s" if entry.outage else "-",
         f"{entry.seconds:.0f} s",
         "RED" if entry.complaints else "ok",
     )

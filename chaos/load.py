@@ -2,18 +2,22 @@
 
     python -m chaos.load KIND NAME SEED RATE LOWEST HIGHEST
 
-`plain` is any program: LPUSH through a client that repeats nothing. `chute` is Chute's own enqueue, singly, delayed and many at once. The
+`plain` is any program: LPUSH through a client that repeats nothing. `chute` is Chute's own enqueue, singly, delayed and many at once;
+`confirmed` is the same, and waits until a replica has them too. Where the queue has partitions, a job's id is its key. The
 jobs are named NAME-1, NAME-2, ... in the order in which they were sent, and take LOWEST to HIGHEST milliseconds.
 """
 
 import contextlib
 import json
+import os
 import random
 import signal
 import sys
 import threading
 import time
 from collections.abc import Callable
+from functools import partial
+from typing import Any
 
 import redis
 from redis.backoff import NoBackoff
@@ -54,24 +58,33 @@ def plain(client: redis.Redis) -> Callable[[Jobs, random.Random], None]:
     return send
 
 
-def own(jobs: Jobs, chance: random.Random) -> None:
-    """Sends with Chute's own enqueue."""
+def own(how: dict[str, Any], jobs: Jobs, chance: random.Random) -> None:
+    """Sends with Chute's own enqueue; how: options of every job."""
     delay = 0.02 if chance.random() < 0.1 else None
-    tasks = app.jobs.tasks
-    calls = [tasks[str(fields["@task"])].options(job_id=job, delay=delay).bind(fields["ms"]) for job, fields in jobs.items()]
+    spread = oracle.PARTITIONS in os.environ
+    calls = [
+        app.jobs.tasks[str(fields["@task"])].options(job_id=job, delay=delay, **how, **({"key": job} if spread else {})).bind(fields["ms"])
+        for job, fields in jobs.items()
+    ]
     try:
         app.jobs.enqueue_many(calls)
-    except ServerUnavailable:
-        note("rejected", jobs)
     except Unconfirmed:
         note("unknown", jobs)
-    except Rejected as refusal:
-        note("unknown" if "were accepted" in str(refusal) else "rejected", jobs)
+    except (ServerUnavailable, Rejected) as refusal:
+        partly = "were accepted" in " ".join([str(refusal), *getattr(refusal, "__notes__", ())])
+        note("unknown" if partly else "rejected", jobs)
     else:
-        note("accepted", jobs)
+        note("confirmed" if "confirm" in how else "accepted", jobs)
     if chance.random() < 0.1:
         with contextlib.suppress(ChuteError):
             app.jobs.job(next(iter(jobs))).status()
+
+
+def sender(kind: str) -> Callable[[Jobs, random.Random], None]:
+    """How a producer of that kind sends."""
+    if kind == "plain":
+        return plain(redis.Redis.from_url(app.jobs.endpoint.url(), retry=Retry(NoBackoff(), 0), socket_timeout=2))
+    return partial(own, {"confirm": "replica"} if kind == "confirmed" else {})
 
 
 def batch(name: str, first: int, size: int, chance: random.Random, lowest: int, highest: int) -> Jobs:
@@ -88,8 +101,7 @@ def main() -> None:
     ended = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: ended.set())
     chance = random.Random(seed)  # the same jobs for the same seed
-    client = redis.Redis.from_url(app.jobs.endpoint.url(), retry=Retry(NoBackoff(), 0), socket_timeout=2)
-    send = plain(client) if kind == "plain" else own
+    send = sender(kind)
     sent, began = 0, time.monotonic()
     while not ended.is_set():
         size = chance.choice((1, 1, 1, 5))

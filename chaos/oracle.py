@@ -3,7 +3,7 @@
 A process writes to a file of its own, each line in one write, so neither a SIGKILL nor another process can tear a line. Times are monotonic
 nanoseconds, the same clock for every process of this machine.
 
-    accepted|unknown|rejected JOB ns                       a producer's view of one job
+    accepted|confirmed|unknown|rejected JOB ns             a producer's view of one job; confirmed: a replica has it too
     started JOB TAG ATTEMPT ns                             a handler's first line (the process is in the file's name)
     ended JOB TAG ATTEMPT ns done|raised|cancelled         its last
 """
@@ -14,8 +14,8 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 from pathlib import Path
 
-DIRECTORY = "CHAOS_NOTES"
-"""The variable that tells a process where the files are."""
+DIRECTORY, PARTITIONS = "CHAOS_NOTES", "CHAOS_PARTITIONS"
+"""The variables that tell a process where the files are, and over how many lists the queue is spread."""
 
 
 class Notebook:
@@ -55,6 +55,9 @@ class History:
     """All events, by job."""
 
     accepted: set[str] = field(default_factory=set)
+    confirmed: set[str] = field(default_factory=set)
+    """Those of the accepted of which a copy was confirmed."""
+    accepted_at: dict[str, int] = field(default_factory=dict)
     unknown: set[str] = field(default_factory=set)
     rejected: set[str] = field(default_factory=set)
     runs: dict[str, list[Run]] = field(default_factory=lambda: defaultdict(list))
@@ -69,8 +72,12 @@ def read(directory: Path) -> History:
     history = History()
     for path in sorted(directory.glob("sent-*")):
         for line in path.read_text().splitlines():
-            what, job, _ = line.split()
-            {"accepted": history.accepted, "unknown": history.unknown, "rejected": history.rejected}[what].add(job)
+            what, job, at = line.split()
+            if what == "confirmed":
+                history.confirmed.add(job)
+            if what in {"accepted", "confirmed"}:
+                history.accepted_at[job] = int(at)
+            {"unknown": history.unknown, "rejected": history.rejected}.get(what, history.accepted).add(job)
     for path in sorted(directory.glob("ran-*")):
         for run in runs_of(path):
             history.runs[run.job].append(run)

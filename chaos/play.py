@@ -33,10 +33,12 @@ class Entry(msgspec.Struct):
     faults: int = 0
     struck: int = 0
     lost: int = 0
+    stranded: int = 0
     duplicates: int = 0
     bound: int = 0
     recovery: float = 0.0
     resume: float = 0.0
+    outage: float = 0.0
     seconds: float = 0.0
     complaints: list[str] = msgspec.field(default_factory=list)
 
@@ -44,11 +46,11 @@ class Entry(msgspec.Struct):
 def play(row: Row, kind: Kind, seed: int, times: int, src: Path) -> Entry:
     """The row from beginning to end."""
     entry, began = Entry(row.id, kind, seed), time.monotonic()
-    with Stage(kind, row.options, seed, times, src) as stage:
+    with Stage(row.place(kind, *row.options), seed, times, src) as stage:
         try:
             row.run(stage)
             stage.drain()
-            stage.compare()
+            stage.compare(row.asked)
             entry.complaints += stage.fleet.retire()
             history = oracle.read(stage.notes)
             found = checker.judge(history, final.read(stage.client), stage.faults)
@@ -60,20 +62,27 @@ def play(row: Row, kind: Kind, seed: int, times: int, src: Path) -> Entry:
                 found = Findings(left=found.left, recovery=found.recovery, resume=found.resume)
             if row.ordered:
                 found.disordered = checker.disordered(history.all_runs())
+            found.outage = checker.outage(history.all_runs(), stage.faults) if row.outage else 0.0
             entry.complaints += [*stage.complaints, *found.violations(), *_limits(row, stage, found)]
         if entry.complaints:
             _tell(stage, row, kind)
     entry.accepted, entry.unknown, entry.lost = len(history.accepted), len(history.unknown), len(found.lost)
+    entry.stranded = len(found.stranded)
     entry.faults, entry.struck = len(stage.faults), sum(fault.held > 0 for fault in stage.faults)
     entry.duplicates, entry.bound = found.duplicates, found.bound
-    entry.recovery, entry.resume = found.recovery, found.resume
+    entry.recovery, entry.resume, entry.outage = found.recovery, found.resume, found.outage
     entry.seconds = time.monotonic() - began
     return entry
 
 
 def _limits(row: Row, stage: Stage, found: Findings) -> Iterator[str]:
     """What the row itself demands of the figures."""
-    for what, figure, limit in (("recovery began", found.recovery, row.recovery), ("work went on", found.resume, row.resume)):
+    figures = (
+        ("recovery began", found.recovery, row.recovery),
+        ("work went on", found.resume, row.resume),
+        ("the next job was begun", found.outage, row.outage),
+    )
+    for what, figure, limit in figures:
         if limit is not None and figure > stage.limit(limit):
             yield f"{what} after {figure:.2f} s, the limit is {limit:g} s, on this machine now {stage.limit(limit):.2f} s"
     struck = sum(fault.held > 0 for fault in stage.faults)
@@ -87,5 +96,5 @@ def _tell(stage: Stage, row: Row, kind: str) -> None:
         lines = path.read_text(errors="replace").splitlines()
         for line in [line for line in lines if not any(words in line for words in EXPECTED)][-20:]:
             print(f"{row.id} {kind} {path.stem}: {line}", file=sys.stderr)
-    for line in stage.server.log().splitlines()[-10:]:
+    for line in stage.place.log().splitlines()[-60:]:
         print(f"{row.id} {kind} server: {line}", file=sys.stderr)

@@ -9,27 +9,39 @@ import signal
 import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal, Self
-
-import redis
+from typing import Any, Protocol, Self
 
 from chaos import final, oracle, processes
-from chaos.checker import Fault
+from chaos.checker import Effect, Fault
 from chaos.fleet import TEST_CLOCK, Clock, Failure, Fleet, Worker
 from chaos.gauge import Gauge
 from chaos.proxy import Proxy, script_names
-from servers import Kind, Server, short_directory, until
+from servers import Server, short_directory, until
+from topologies import Cluster, Replicated
 
-Effect = Literal["death", "suspicion", "none"]
+
+class Place(contextlib.AbstractContextManager[Any], Protocol):
+    """What is struck: one server, or several that belong together."""
+
+    @property
+    def url(self) -> str:
+        """What workers and producers are given."""
+
+    def new_client(self, **options: Any) -> Any:
+        """A client that finds every key; closed by the caller."""
+
+    def log(self) -> str:
+        """What the servers said last."""
 
 
 class Stage:
     """What a row acts on. `times`: how often it does what it would do once."""
 
-    def __init__(self, kind: Kind, options: Sequence[str], seed: int, times: int, src: Path) -> None:
+    def __init__(self, place: Place, seed: int, times: int, src: Path) -> None:
         self.notes = short_directory()
-        self.server = Server(kind, *options)
+        self.place = place
         self.fleet = Fleet(self.notes, src)
         self.chance = random.Random(seed)
         self.seed, self.times = seed, times
@@ -44,14 +56,36 @@ class Stage:
     def __enter__(self) -> Self:
         os.environ[oracle.DIRECTORY] = str(self.notes)
         self._opened.callback(shutil.rmtree, self.notes, ignore_errors=True)
-        self._opened.enter_context(self.server)
-        self.client = self.server.client(socket_timeout=5)
-        self.gauge = self._opened.enter_context(Gauge(self.server.client(socket_timeout=1)))
+        self._opened.enter_context(self.place)
+        self.client = self._client(5)
+        self.gauge = self._opened.enter_context(Gauge(self._client(1)))
         self._opened.callback(self.fleet.end)
         return self
 
     def __exit__(self, *_: object) -> None:
         self._opened.close()
+
+    @property
+    def server(self) -> Server:
+        """The one server, where there is one."""
+        assert isinstance(self.place, Server)
+        return self.place
+
+    @property
+    def replicated(self) -> Replicated:
+        """The primary and its replica, where Sentinels watch them."""
+        assert isinstance(self.place, Replicated)
+        return self.place
+
+    @property
+    def cluster(self) -> Cluster:
+        """The Cluster, where there is one."""
+        assert isinstance(self.place, Cluster)
+        return self.place
+
+    def partition(self, count: int) -> None:
+        """Spreads the queue over so many lists; to be said before anybody starts."""
+        os.environ[oracle.PARTITIONS] = str(count)
 
     def proxy(self) -> Proxy:
         """A new proxy before the server."""
@@ -61,7 +95,7 @@ class Stage:
     def workers(self, count: int, *options: str, via: Proxy | None = None, clock: Clock = TEST_CLOCK) -> list[Worker]:
         """Starts workers, `via` a proxy where one is given, and waits until the server knows one more for each of their processes."""
         known = self.client.hlen(final.WORKERS)
-        started = [self.fleet.worker((via or self.server).url, *options, clock=clock) for _ in range(count)]
+        started = [self.fleet.worker((via or self.place).url, *options, clock=clock) for _ in range(count)]
         processes_each = int(options[options.index("--processes") + 1]) if "--processes" in options else 1
 
         def there() -> bool:
@@ -74,10 +108,12 @@ class Stage:
             raise Failure("the workers did not register within 20 s")
         return started
 
-    def produce(self, rate: float, lowest: int = 20, highest: int = 100, via: Proxy | None = None) -> None:
-        """Starts a plain producer and one that uses Chute, each at half of the rate per second, with jobs of so many milliseconds."""
-        url = (via or self.server).url
-        for kind in ("plain", "chute"):
+    def produce(
+        self, rate: float, lowest: int = 20, highest: int = 100, via: Proxy | None = None, kinds: tuple[str, str] = ("plain", "chute")
+    ) -> None:
+        """Starts two producers, a plain one and one that uses Chute, each at half of the rate per second, with jobs of so many milliseconds."""
+        url = (via or self.place).url
+        for kind in kinds:
             self.fleet.producer(url, kind, kind, f"{self.seed}{kind}", rate / 2, lowest, highest)
         if not until(lambda: self._held(self.fleet.pids()) > 0, 20):
             raise Failure("no job was started within 20 s")
@@ -104,6 +140,14 @@ class Stage:
     def strike_server(self, what: str, act: Callable[[], object]) -> Fault:
         """As `strike`, for what strikes all alike and may cost no job a run."""
         return self.strike(what, "none", self.fleet.pids(), act, held=self.gauge.leases)
+
+    def fail_over(self, what: str, act: Callable[[], object], gap: float) -> Fault:
+        """As `strike`, for what puts another server in the place of one. What was accepted by that one alone may be gone with it, if it was in
+        so many seconds before, or while it goes on."""
+        until(lambda: self.gauge.leases > 0, 5)
+        fault = self.strike(what, "failover", self.fleet.pids(), act, held=self.gauge.leases)
+        self.faults[-1] = replace(fault, gap=round(self.limit(gap) * 1e9))
+        return self.faults[-1]
 
     def kill(self, worker: Worker, targets: Sequence[int] = ()) -> None:
         """SIGKILL to processes of a worker; without any named, to all of them. Its children must die with it."""
@@ -149,15 +193,21 @@ class Stage:
         if not until(self._nothing_pending, self.limit(seconds)):
             self.complaints.append(f"not drained {seconds:g} s after the faults: {final.pending(self.client)}")
 
-    def compare(self) -> None:
-        """The workers that lived through all of it have no more files open than before the first fault, and about the memory that they had."""
+    def compare(self, asked: int) -> None:
+        """The workers that lived through all of it have no more files open than before the first fault, but a connection to each of so many
+        servers that they have asked since who has what; and about the memory that they had."""
         kept = [pid for pid in self._before if pid in self.fleet.pids()]
-        if not until(lambda: all(self._size(pid)[0] <= self._before[pid][0] for pid in kept), 5):
+        if not until(lambda: all(self._size(pid)[0] <= self._before[pid][0] + asked for pid in kept), 5):
             self.complaints.append(
                 f"workers keep more files open than before: {[self._size(pid)[0] - self._before[pid][0] for pid in kept]}"
             )
         grown = max([0, *[self._size(pid)[1] - self._before[pid][1] for pid in kept]])
         self.expect(grown < 20 << 20, f"a worker grew by {grown >> 20} MiB")
+
+    def _client(self, timeout: float) -> Any:
+        client = self.place.new_client(socket_timeout=timeout)
+        self._opened.callback(client.close)
+        return client
 
     def _look_before(self) -> None:
         """Notes the files and the memory of each process, once, before the first fault: while connections are cut one may be missing."""
@@ -182,6 +232,6 @@ class Stage:
         self.faults.append(Fault(f"proxy: {name}", "none", frozenset(), at, at, self.gauge.leases))
 
     def _nothing_pending(self) -> bool:
-        with contextlib.suppress(redis.RedisError):
+        with contextlib.suppress(*final.SILENT):
             return not final.pending(self.client)
         return False

@@ -3,7 +3,8 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from chaos.stage import Stage
+from chaos.stage import Place, Stage
+from servers import Kind, Server
 
 APPEND_ONLY = ("--appendonly", "yes", "--appendfsync", "no")
 """Each write is with the operating system before it is answered, so a server that is killed loses nothing. With `everysec` it may hold writes
@@ -12,9 +13,10 @@ back for up to two seconds while the disk is slow: then a crash loses what was a
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """`recovery` and `resume` are limits in seconds for what `checker.Findings` calls so. `least`: so many faults must have struck, nine of
-    ten of them held work; else the row says nothing and is void. `forgets`: the server itself loses what it
-    answered, so jobs may be lost and repeated; that all must come to rest remains."""
+    """`recovery`, `resume` and `outage` are limits in seconds for what `checker` calls so. `place` makes what is struck, on each of the `kinds`;
+    `asked`: so many servers of it are asked who has what. `least`: so many faults must have struck, nine of ten of them held work; else the
+    row says nothing and is void. `forgets`: the server itself loses what it answered, so jobs may be lost and repeated; that all must come to
+    rest remains."""
 
     id: str
     what: str
@@ -26,3 +28,7 @@ class Row:
     options: tuple[str, ...] = ()
     ordered: bool = False
     forgets: bool = False
+    outage: float | None = None
+    place: Callable[..., Place] = Server
+    asked: int = 0
+    kinds: tuple[Kind, ...] = ("redis", "valkey")

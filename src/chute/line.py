@@ -167,7 +167,7 @@ class Line:
             except (redis.ResponseError, redis.BusyLoadingError) as error:
                 reply = error
                 if self._where.elsewhere(reply):
-                    self.error = error
+                    self.error = redis.ConnectionError("another server has what was asked for")
                     return  # it has done nothing, nor has what follows it: as if it had not been sent
             if self.rest:
                 self.rest.answered(reply)

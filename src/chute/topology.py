@@ -3,6 +3,7 @@
 redis-py does the asking. Its managers have locks, so each process has its own: one that another thread holds during a fork stays locked.
 """
 
+import time
 from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any
@@ -21,13 +22,15 @@ Node = tuple[str, int]
 """A server's host and port."""
 ANSWER = 1.0
 """Seconds that one of them may take to answer: there are others."""
+SILENT = 5.0
+"""Seconds in which a Sentinel that did not answer is not asked again."""
 _PACE = {"socket_timeout": ANSWER, "socket_connect_timeout": ANSWER}
 
 
 class Sentinels:
     """One primary that Sentinels watch: it has every key."""
 
-    watch: float | None = 1.0
+    watch: float | None = 0.5
     """Seconds after which they are asked again although nothing has failed: a primary that a planned failover has deposed takes commands for
     some ten seconds more, and what it takes is lost."""
 
@@ -40,13 +43,29 @@ class Sentinels:
             several.hosts, sentinel_kwargs={**_PACE, "retry": Retry(NoBackoff(), 0), **secure, **several.of_sentinels}
         )
         self._primary: Node | None = None
+        self._silent: dict[Any, float] = {}
+        """Until when each of them is not asked."""
 
     def look(self) -> None:
         """Asks who is the primary. Raises redis-py's errors; what was known stays known."""
+        told = [answer for sentinel in self._sentinels.sentinels if (answer := self._ask(sentinel))]
+        if not told:
+            raise MasterNotFoundError(f"none of them answers and names a primary called {self._name}")
+        self._primary = max(told)[1]
+
+    def _ask(self, sentinel: Any) -> tuple[int, Node] | None:
+        """Which primary one of them names, behind the epoch of that news: after a failover some know it two seconds later than others. Who
+        did not answer is left alone for a while."""
+        if time.monotonic() < self._silent.get(sentinel, 0.0):
+            return None
         try:
-            self._primary = self._sentinels.discover_master(self._name)
-        except MasterNotFoundError as error:  # its words are the clients' reprs
-            raise MasterNotFoundError(f"none of them answers and names a primary called {self._name}") from error
+            state = sentinel.sentinel_masters().get(self._name)
+        except (redis.RedisError, OSError):
+            self._silent[sentinel] = time.monotonic() + SILENT
+            return None
+        if not state or not self._sentinels.check_master_state(state, self._name):
+            return None
+        return int(state["config-epoch"]), (state["ip"], state["port"])
 
     def node_of(self, key: str | bytes) -> Node | None:
         """Who has that key, as far as is known."""
