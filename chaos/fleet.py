@@ -57,10 +57,10 @@ class Worker:
 
 
 class Fleet:
-    """Starts workers and producers that write to the same notes. `src` is the folder of the package under test."""
+    """Starts workers and producers that write to the same notes. `src` is the folder of the package that those have which are started next."""
 
     def __init__(self, notes: Path, src: Path) -> None:
-        self.notes, self._src = notes, src
+        self.notes, self.src = notes, src
         self.workers: list[Worker] = []
         self._others: list[tuple[Process, Path]] = []
         self._started = 0
@@ -124,7 +124,7 @@ class Fleet:
             "CHUTE_URL": url,
             "CHUTE_BEAT": str(clock[0]),
             "CHUTE_DEAD_AFTER": str(clock[1]),
-            "PYTHONPATH": f"{self._src}{os.pathsep}{ROOT}",
+            "PYTHONPATH": f"{self.src}{os.pathsep}{ROOT}",
         }
         return processes.spawn([sys.executable, *words], environment, log), log
 
