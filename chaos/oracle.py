@@ -55,12 +55,12 @@ class History:
     """All events, by job."""
 
     accepted: set[str] = field(default_factory=set)
-    confirmed: set[str] = field(default_factory=set)
-    """Those of the accepted of which a copy was confirmed."""
-    accepted_at: dict[str, int] = field(default_factory=dict)
     unknown: set[str] = field(default_factory=set)
     rejected: set[str] = field(default_factory=set)
     runs: dict[str, list[Run]] = field(default_factory=lambda: defaultdict(list))
+    confirmed: set[str] = field(default_factory=set)
+    """Those of the accepted of which a copy was confirmed."""
+    accepted_at: dict[str, int] = field(default_factory=dict)
 
     def all_runs(self) -> list[Run]:
         """Every execution, in the order of their starts."""
