@@ -13,6 +13,7 @@ from chute import admin, connection, sight
 from chute.errors import ServerUnavailable, Unconfirmed
 from chute.explain import explain
 from chute.nodes import Nodes
+from chute.operation import Operation
 from chute.store import Store
 from servers import Kind, Server, StartServer, free_port, until
 from topologies import Cluster, Replicated
@@ -178,6 +179,22 @@ def test_a_dead_primary_is_waited_for_and_others_work_meanwhile(cluster: Cluster
     assert _length(heir) >= 1
     dead.start()
     assert until(lambda: cluster.follows(dead, heir), 20)
+
+
+def test_where_a_part_was_accepted_nobody_is_told_that_nothing_was_sent() -> None:
+    with Cluster("valkey", primaries=2, replicas=False) as two:
+        there = next(f"queue:q{n}" for n in range(100) if two.owner(f"queue:q{n}") is two.servers[0])
+        gone = next(f"queue:q{n}" for n in range(100) if two.owner(f"queue:q{n}") is two.servers[1])
+        endpoint = connection.endpoint(two.url)
+        endpoint.run(Operation((("LLEN", there), ("LLEN", gone)), list))
+        two.servers[1].kill()
+        with pytest.raises(Unconfirmed, match="a part of it was accepted, then cannot reach") as told:
+            endpoint.run(Operation((("LPUSH", there, "a"), ("LPUSH", gone, "b")), list, lambda why: Unconfirmed("a", why), patient=False))
+        assert "Nothing was sent" not in str(told.value)
+        assert _length(two.servers[0], there) == 1
+        with pytest.raises(ServerUnavailable, match="Nothing was sent"):
+            endpoint.run(Operation((("LPUSH", gone, "b"), ("LPUSH", there, "a")), list, lambda why: Unconfirmed("a", why), patient=False))
+        connection.forget(endpoint.address)
 
 
 @pytest.mark.parametrize("replicated", ["valkey", "redis"], indirect=True)

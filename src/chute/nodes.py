@@ -15,7 +15,7 @@ import redis
 from chute.address import Address
 from chute.atlas import Atlas
 from chute.endpoint import Server
-from chute.errors import ServerUnavailable
+from chute.errors import ChuteError, ServerUnavailable
 from chute.operation import Operation, refused
 from chute.script import Command, key_of
 from chute.target import Node, Place
@@ -122,7 +122,7 @@ class Nodes:
                 answer = (yield Ask(server, operation.part(places))) if server else self.atlas.unreachable(None, operation.unsent)
                 if isinstance(answer, ServerUnavailable):
                     if time.monotonic() > end or refused(answer):
-                        raise answer
+                        raise self._told(operation, replies, answer)
                     again += places
                     continue
                 for place, reply in zip(places, answer, strict=True):
@@ -136,6 +136,15 @@ class Nodes:
                 yield Look(pause)
                 pause = AGAIN
         return replies
+
+    def _told(self, operation: Operation[Any], replies: list[Any], nobody: ServerUnavailable) -> ChuteError:
+        """The error that there is nobody left to send to; it must not say that nothing was sent where a part has been accepted."""
+        done = any(reply is not None and not self._again(reply) for reply in replies)
+        return (
+            operation.lost(f"a part of it was accepted, then {str(nobody).removesuffix(operation.unsent)}")
+            if done and operation.lost
+            else nobody
+        )
 
     def _asking(self, operation: Operation[Any], places: Sequence[int], replies: list[Any]) -> Generator[Step, Any, None]:
         """Where a slot is being moved, a key may be at its new server already: there, for this once, by its leave."""
