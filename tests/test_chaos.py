@@ -197,11 +197,21 @@ def test_a_red_row_says_why_and_fails(tmp_path: Path) -> None:
     assert "W00 valkey: 1000 lost: calm-1, calm-10, calm-100" in played.stdout
 
 
+def test_a_row_that_cannot_be_played_here_is_counted_and_is_no_failure(tmp_path: Path) -> None:
+    """A clone without its history does not have the release before."""
+    there = tmp_path / "shallow"
+    subprocess.run(["git", "clone", "-q", "--depth", "1", f"file://{ROOT}", there], check=True, capture_output=True)
+    played = chaos("U01", "--server", "valkey", cwd=there)
+    assert played.returncode == 0, played.stdout + played.stderr
+    assert "U01 valkey: skipped: the release before" in played.stdout
+    assert "1 rows, 0 red, 1 skipped · 0 faults" in played.stdout
+
+
 def test_an_unknown_row_is_named() -> None:
     played = chaos("W99")
     assert played.returncode == 2
     assert "no row W99; there are W00 W01" in played.stderr
 
 
-def chaos(*words: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([sys.executable, "-m", "chaos", *words], cwd=ROOT, capture_output=True, text=True, check=False, timeout=100)
+def chaos(*words: str, cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([sys.executable, "-m", "chaos", *words], cwd=cwd, capture_output=True, text=True, check=False, timeout=100)
