@@ -64,7 +64,7 @@ def apart(row: str, kind: Kind, seed: int, times: int, src: Path) -> Entry:
     if done.returncode:
         return Entry(row, kind, seed, complaints=[f"the row itself broke ({done.returncode}): {done.stderr[-2000:]}"])
     entry = msgspec.json.decode(done.stdout, type=Entry)
-    print(f"{row} {kind} {'RED' if entry.complaints else 'ok'} after {entry.seconds:.0f} s", file=sys.stderr, flush=True)
+    print(f"{row} {kind} {ledger.verdict(entry)} after {entry.seconds:.0f} s", file=sys.stderr, flush=True)
     if entry.complaints:
         print(done.stderr, file=sys.stderr, flush=True)
     return entry

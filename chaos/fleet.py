@@ -21,6 +21,10 @@ class Failure(Exception):
     """A row cannot go on: what it needs did not happen."""
 
 
+class Skipped(Exception):
+    """A row cannot be played here: what it needs is not there. It says why, and counts as neither passed nor red."""
+
+
 class Worker:
     """One `chute work`."""
 

@@ -22,6 +22,13 @@ HEAD = (
 )
 
 
+def verdict(entry: Entry) -> str:
+    """In one word."""
+    if entry.skipped:
+        return "skipped"
+    return "RED" if entry.complaints else "ok"
+
+
 def line(entry: Entry) -> tuple[str, ...]:
     """The cells of one entry."""
     share = f"{100 * entry.struck / entry.faults:.0f} %" if entry.faults else "-"
@@ -39,7 +46,7 @@ def line(entry: Entry) -> tuple[str, ...]:
         f"{entry.resume:.2f} s" if entry.resume else "-",
         f"{entry.outage:.2f} s" if entry.outage else "-",
         f"{entry.seconds:.0f} s",
-        "RED" if entry.complaints else "ok",
+        verdict(entry),
     )
 
 
@@ -50,10 +57,10 @@ def table(entries: Iterable[Entry]) -> str:
     widths = [max(len(row[i]) for row in rows) for i in range(len(HEAD))]
     lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
     for entry in entries:
-        lines += [f"{entry.row} {entry.server}: {complaint}" for complaint in entry.complaints]
-    red = sum(bool(entry.complaints) for entry in entries)
+        reasons = [f"skipped: {entry.skipped}"] if entry.skipped else entry.complaints
+        lines += [f"{entry.row} {entry.server}: {reason}" for reason in reasons]
+    red, skipped = sum(bool(entry.complaints) for entry in entries), sum(bool(entry.skipped) for entry in entries)
+    played = f"{len(entries)} rows, {red} red" + (f", {skipped} skipped" if skipped else "")
     faults, lost = sum(entry.faults for entry in entries), sum(entry.lost for entry in entries)
-    lines.append(
-        f"{len(entries)} rows, {red} red · {faults:,} faults, {lost:,} jobs lost of {sum(entry.accepted for entry in entries):,} accepted"
-    )
+    lines.append(f"{played} · {faults:,} faults, {lost:,} jobs lost of {sum(entry.accepted for entry in entries):,} accepted")
     return "\n".join(lines)

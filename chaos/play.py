@@ -9,7 +9,7 @@ import msgspec
 
 from chaos import checker, final, oracle
 from chaos.checker import Findings
-from chaos.fleet import Failure
+from chaos.fleet import Failure, Skipped
 from chaos.rows import Row
 from chaos.stage import Stage
 from servers import Kind
@@ -40,6 +40,8 @@ class Entry(msgspec.Struct):
     resume: float = 0.0
     outage: float = 0.0
     seconds: float = 0.0
+    skipped: str = ""
+    """Why it was not played."""
     complaints: list[str] = msgspec.field(default_factory=list)
 
 
@@ -57,6 +59,9 @@ def play(row: Row, kind: Kind, seed: int, times: int, src: Path) -> Entry:
         except Failure as failure:  # the rest of the row cannot be judged
             history, found = oracle.read(stage.notes), Findings()
             entry.complaints = [*stage.complaints, str(failure)]
+        except Skipped as skipped:
+            history, found = oracle.read(stage.notes), Findings()
+            entry.skipped = str(skipped)
         else:
             if row.forgets:
                 found = Findings(left=found.left, recovery=found.recovery, resume=found.resume)

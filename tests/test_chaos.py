@@ -23,7 +23,7 @@ def ran(job: str, tag: int = 1, pid: int = WORKER, at: float = 0, until: float |
 
 
 def told(*runs: Run, accepted: str = "", unknown: str = "", rejected: str = "") -> History:
-    history = History(set(accepted.split()), set(unknown.split()), set(rejected.split()))
+    history = History(accepted=set(accepted.split()), unknown=set(unknown.split()), rejected=set(rejected.split()))
     for run in runs:
         history.runs[run.job].append(run)
     return history
@@ -33,8 +33,9 @@ def completed(job: str, tag: int = 1, **other: str) -> dict[str, dict[str, str]]
     return {job: {"status": "completed", "echo": job, "tag": str(tag), "@tag": str(tag), **other}}
 
 
-def fault(effect: Any = "death", pid: int = WORKER, began: float = 0.5, ended: float = 0.5) -> Fault:
-    return Fault("kill -9", effect, frozenset({pid}), round(began * SECOND), round(ended * SECOND), 1)
+def fault(effect: Any = "death", pid: int = WORKER, began: float = 0.5, ended: float = 0.5, gap: float | None = None) -> Fault:
+    there = None if gap is None else round(gap * SECOND)
+    return Fault("kill -9", effect, frozenset({pid}), round(began * SECOND), round(ended * SECOND), 1, there)
 
 
 def test_what_went_well_is_no_violation() -> None:
@@ -84,6 +85,7 @@ def test_each_violation_is_seen(history: History, final: Final, violation: str) 
     [
         pytest.param(fault(), True, id="killed while it ran"),
         pytest.param(fault("suspicion"), True, id="suspected while it ran"),
+        pytest.param(fault("failover"), True, id="another server took over while it ran"),
         pytest.param(fault(began=1.1, ended=1.1), True, id="killed before its end can have been stored"),
         pytest.param(fault("none"), False, id="a fault that costs nobody a run"),
         pytest.param(fault(pid=OTHER), False, id="another process"),
@@ -102,6 +104,41 @@ def test_one_fault_excuses_one_run() -> None:
     assert judge(history, Final(results=completed("a", 3)), [fault()]).over == ["a"]
 
 
+@pytest.mark.parametrize(
+    ("accepted_at", "stranded"),
+    [
+        pytest.param(4.4, False, id="long before the failover"),
+        pytest.param(4.6, True, id="moments before it"),
+        pytest.param(7, True, id="by the deposed primary"),
+        pytest.param(8.1, False, id="after it"),
+    ],
+)
+def test_a_failover_strands_what_one_server_alone_had_and_nothing_that_was_confirmed(accepted_at: float, stranded: bool) -> None:
+    failover = fault("failover", began=5, ended=8, gap=0.5)
+    history = told(accepted="a")
+    history.accepted_at["a"] = round(accepted_at * SECOND)
+    found = judge(history, Final(), [failover])
+    assert (found.stranded, found.lost) == ((["a"], []) if stranded else ([], ["a"]))
+    history.confirmed.add("a")
+    assert judge(history, Final(), [failover]).lost == ["a"]
+    without = judge(history, Final(), [fault("failover", began=5, ended=8)])
+    assert without.lost == ["a"], "one that has no gap strands nothing"
+
+
+def test_after_a_failover_the_younger_result_may_have_the_lower_tag() -> None:
+    history = told(ran("a", 9), ran("a", 7, OTHER, 2, 3), accepted="a")
+    final = Final(results=completed("a", 7))
+    assert judge(history, final, [fault("failover")]).violations() == []
+    assert judge(history, final, [fault("suspicion")]).stale == ["a"]
+
+
+def test_an_outage_is_the_longest_time_around_a_fault_in_which_nothing_was_begun() -> None:
+    runs = [ran("a"), ran("b", at=7), ran("c", at=8), ran("d", at=8.5), ran("e", at=11), ran("f", at=11.5), ran("g", at=20)]
+    assert checker.outage(runs, [fault("failover", began=8.6, ended=9)]) == 2.5
+    assert checker.outage(runs, [fault("failover", began=7.5, ended=8.4)]) == 1
+    assert checker.outage(runs, []) == 0
+
+
 def test_a_job_behind_a_younger_one_is_out_of_order() -> None:
     assert checker.disordered([ran("p-1"), ran("q-1"), ran("p-3"), ran("p-2"), ran("p-3")]) == ["p-2"]
     assert checker.disordered([ran("p-1"), ran("p-2"), ran("p-1"), ran("p-10")]) == [], "a second run is no matter of order"
@@ -116,13 +153,14 @@ def test_work_goes_on_is_counted_from_the_end_of_the_fault() -> None:
 def test_notes_are_read_as_they_were_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(oracle.DIRECTORY, str(tmp_path))
     sent, runs = oracle.Notebook("sent"), oracle.Notebook("ran")
-    for what in ("accepted", "unknown", "rejected"):
+    for what in ("accepted", "confirmed", "unknown", "rejected"):
         sent.note(what, what[0], 1)
     runs.note("started", "a", 7, 1, 100)
     runs.note("started", "u", 8, 2, 110)
     runs.note("ended", "a", 7, 1, 120, "raised")
     history = oracle.read(tmp_path)
-    assert (history.accepted, history.unknown, history.rejected) == ({"a"}, {"u"}, {"r"})
+    assert (history.accepted, history.unknown, history.rejected) == ({"a", "c"}, {"u"}, {"r"})
+    assert (history.confirmed, history.accepted_at) == ({"c"}, {"a": 1, "c": 1})
     first, second = history.all_runs()
     assert (first.job, first.tag, first.attempt, first.started, first.ended, first.how) == ("a", 7, 1, 100, 120, "raised")
     assert (second.job, second.attempt, second.ended, second.how) == ("u", 2, None, "")
@@ -159,11 +197,21 @@ def test_a_red_row_says_why_and_fails(tmp_path: Path) -> None:
     assert "W00 valkey: 1000 lost: calm-1, calm-10, calm-100" in played.stdout
 
 
+def test_a_row_that_cannot_be_played_here_is_counted_and_is_no_failure(tmp_path: Path) -> None:
+    """A clone without its history does not have the release before."""
+    there = tmp_path / "shallow"
+    subprocess.run(["git", "clone", "-q", "--depth", "1", f"file://{ROOT}", there], check=True, capture_output=True)
+    played = chaos("U01", "--server", "valkey", cwd=there)
+    assert played.returncode == 0, played.stdout + played.stderr
+    assert "U01 valkey: skipped: the release before" in played.stdout
+    assert "1 rows, 0 red, 1 skipped · 0 faults" in played.stdout
+
+
 def test_an_unknown_row_is_named() -> None:
     played = chaos("W99")
     assert played.returncode == 2
     assert "no row W99; there are W00 W01" in played.stderr
 
 
-def chaos(*words: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([sys.executable, "-m", "chaos", *words], cwd=ROOT, capture_output=True, text=True, check=False, timeout=100)
+def chaos(*words: str, cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([sys.executable, "-m", "chaos", *words], cwd=cwd, capture_output=True, text=True, check=False, timeout=100)
