@@ -1,6 +1,6 @@
 """What a job costs the servers when one queue is spread over the nodes of a Cluster, and how evenly they share it.
 
-    python benchmarks/partitions.py [--rounds 3] [--jobs 100000] [--server valkey|redis]
+    python benchmarks/partitions.py [--rounds 3] [--jobs 100000] [--server valkey|redis] [--no-results]
 
 Each round drains the same jobs three times with `chute work app:jobs --burst`: on one server, on a Cluster of one node, and on one of four
 nodes with a queue of eight partitions. On few cores the rate says nothing about a Cluster, whose nodes are meant to have a machine each; what
@@ -33,7 +33,7 @@ import chute
 jobs = chute.Queue("jobs", partitions=int(os.environ["BENCH_PARTITIONS"]) or None)
 
 
-@jobs.task
+@jobs.task(result_ttl=int(os.environ["BENCH_TTL"]))
 async def answer(question: str) -> dict[str, str]:
     return {"answer": "RAG is retrieval"}
 """
@@ -62,23 +62,24 @@ def cluster(kind: Kind, primaries: int) -> Iterator[tuple[list[Server], str, int
         yield formed.servers, formed.url, PARTITIONS
 
 
-def drain(servers: list[Server], url: str, partitions: int, count: int) -> Round:
+def drain(servers: list[Server], url: str, partitions: int, options: argparse.Namespace) -> Round:
     """Fills the queue and lets one worker process drain it."""
     queue = chute.Queue("jobs", url=url, partitions=partitions or None)
     task = queue.task(name="answer")(_answer)
-    queue.enqueue_many(task.bind("What is RAG?") for _ in range(count))
+    queue.enqueue_many(task.bind("What is RAG?") for _ in range(options.jobs))
     before = [_info(server) for server in servers]
     with tempfile.TemporaryDirectory() as folder:
         Path(folder, "app.py").write_text(APP)
         words = [sys.executable, "-m", "chute", "work", "app:jobs", "--burst", "--url", url]
+        env = {**os.environ, "BENCH_PARTITIONS": str(partitions), "BENCH_TTL": "0" if options.no_results else "3600"}
         began = time.perf_counter()
-        subprocess.run(words, check=True, cwd=folder, env={**os.environ, "BENCH_PARTITIONS": str(partitions)}, stderr=subprocess.DEVNULL)
+        subprocess.run(words, check=True, cwd=folder, env=env, stderr=subprocess.DEVNULL)
         seconds = time.perf_counter() - began
     after = [_info(server) for server in servers]
     if not until(lambda: queue.depth() == 0, 1):
         sys.exit("not all jobs were done")
     costs = [new[0] - old[0] for old, new in zip(before, after, strict=True)]
-    return Round(count / seconds, sum(costs), [new[1] - old[1] for old, new in zip(before, after, strict=True)])
+    return Round(options.jobs / seconds, sum(costs), [new[1] - old[1] for old, new in zip(before, after, strict=True)])
 
 
 async def _answer(question: str) -> dict[str, str]:
@@ -103,7 +104,7 @@ def main(options: argparse.Namespace) -> None:
     for _ in range(options.rounds):
         for name, shape in shapes.items():
             with shape() as (servers, url, partitions):
-                rounds[name].append(drain(servers, url, partitions, options.jobs))
+                rounds[name].append(drain(servers, url, partitions, options))
     print(f"{options.server}, {options.jobs:,} jobs, {options.rounds} rounds, {os.cpu_count()} cores, Python {sys.version.split()[0]}")
     print(f"{'':12}{'jobs/s':>10}{'server µs/job':>16}{'jobs per server-CPU s':>24}{'commands, most/least':>22}")
     for name, done in rounds.items():
@@ -118,4 +119,5 @@ if __name__ == "__main__":
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--jobs", type=int, default=100_000)
     parser.add_argument("--server", choices=("valkey", "redis"), default="valkey")
+    parser.add_argument("--no-results", action="store_true")
     main(parser.parse_args())
