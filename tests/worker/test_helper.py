@@ -35,10 +35,17 @@ asyncio.run(main())
 """
 
 
+def _connected(server: Server) -> int:
+    """How many connections of Chute there are."""
+    with server.new_client() as client:
+        return sum("chute" in each.get("lib-name", "") for each in client.client_list())
+
+
 def test_a_blocked_loop_is_not_judged_dead(server: Server, tmp_path: Path) -> None:
     (tmp_path / "app.py").write_text(BLOCKS)
     program = subprocess.Popen([sys.executable, "app.py"], cwd=tmp_path, env={**os.environ, "CHUTE_URL": server.url})
     assert until(lambda: bool(children(program.pid)), 30)  # it is older than a beat
+    assert until(lambda: _connected(server) >= 3, 30)  # the helper too: on a slow machine it takes longer to start than others wait here
     server.client().lpush(KEYS.queue, '{"job_id":"blocks","number":1}')  # whoever pushes from a blocked loop hears of no answer
     assert until((tmp_path / "ran").exists, 30)
     queue, runs = counting(server.url)

@@ -41,6 +41,7 @@ class Beats:
         for other in [new for new in self._new if (new.board, new.lane) == (identity.board, identity.lane)]:
             self.drop(other)
         self._new.add(identity)
+        self._lines.to(place_of(identity.queue))  # dials now, so that the next beat is heard
         self._alive.setdefault(identity.queue, {})[identity.worker] = identity
 
     def drop(self, identity: Identity) -> None:
