@@ -15,6 +15,8 @@ import chute
 import chute.errors
 import chute.testing
 from chute.cli import cli
+from chute.keys import MOST_PARTITIONS
+from chute.worker import MAX_QUEUES
 from docs.pages import DOCS, ROOT
 
 SRC = ROOT / "src" / "chute"
@@ -139,3 +141,14 @@ def test_every_key_is_explained() -> None:
     prefixes = set(re.findall(r'f"(\w+):\{', (SRC / "keys.py").read_text())) - {"unique"}
     assert {"queue", "dead", "counts"} < prefixes
     assert set(re.findall(r"^\| `(\w+):", page("keys"), re.MULTILINE)) == prefixes
+
+
+def test_every_benchmark_that_a_page_names_is_there() -> None:
+    named = {path for page in DOCS.glob("*.md") for path in re.findall(r"\bbenchmarks/\w+\.py\b", page.read_text())}
+    assert "benchmarks/failover.py" in named
+    assert all((ROOT / path).is_file() for path in named), named
+
+
+def test_the_most_partitions_are_those_of_the_source() -> None:
+    assert f"1 to {MOST_PARTITIONS}: a worker works {MAX_QUEUES} lists" in page("scaling")
+    assert f"n = 0 to {MOST_PARTITIONS - 1};" in page("keys")
