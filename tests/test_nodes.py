@@ -143,6 +143,31 @@ def test_a_slot_that_has_moved_is_followed(cluster: Cluster, queue: chute.Queue)
     assert _run(queue.adepth()) == 2
 
 
+def test_where_a_slot_has_gone_is_noted_once(cluster: Cluster, queue: chute.Queue) -> None:
+    queue.push({"n": 1})
+    source = cluster.owner("queue:jobs")
+    cluster.move("queue:jobs", next(server for server in cluster.primaries() if server is not source))
+    with source.new_client() as client:
+        client.config_resetstat()
+        for n in range(20):
+            queue.push({"n": n})
+        assert client.info("errorstats").get("errorstat_MOVED", {}).get("count", 0) == 1
+
+
+def test_a_copy_is_confirmed_by_who_has_the_queue_now(cluster: Cluster, queue: chute.Queue) -> None:
+    task = queue.task(_nothing)
+    task.options(confirm="replica").enqueue(1)
+    old = cluster.owner("queue:jobs")
+    new = cluster.fail_over(old)
+    assert until(lambda: cluster.follows(old, new), 20)
+    task.options(confirm="replica").enqueue(2)
+    assert _length(new) == 2
+
+
+def _nothing(n: int) -> None:
+    pass
+
+
 def test_while_a_slot_moves_what_has_gone_before_is_asked_for_there(cluster: Cluster, queue: chute.Queue) -> None:
     queue.push({"n": 1})
     other = next(server for server in cluster.primaries() if server is not cluster.owner("queue:jobs"))

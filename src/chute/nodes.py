@@ -150,7 +150,9 @@ class Nodes:
         """Where a slot is being moved, a key may be at its new server already: there, for this once, by its leave."""
         for place in places:
             reply = replies[place]
-            if isinstance(reply, redis.exceptions.AskError):
+            if isinstance(reply, redis.exceptions.AskError) and not isinstance(
+                reply, redis.exceptions.MovedError
+            ):  # of which that is the base
                 there = operation.with_confirmation([place])
                 part = operation.part(there)
                 asked = Operation((ASKING, *part.commands), list, part.lost, part.confirming)

@@ -28,16 +28,18 @@ _CONFIRM: dict[Confirm, list[Command]] = {"memory": [], "disk": [("WAITAOF", 1, 
 
 def confirmable(queue: str, confirm: Confirm) -> Operation[None]:
     """Whether the server of a queue can confirm at all; Rejected where it cannot."""
-    sections: tuple[Command, ...] = (("INFO", "persistence"), ("INFO", "replication"), ("COMMAND", "INFO", "WAITAOF"))
+    at = keys_of(queue).queue  # asked for first: a node of a Cluster that was deposed sends us on, and is not asked for the rest
+    sections: tuple[Command, ...] = (("LLEN", at), ("INFO", "persistence"), ("INFO", "replication"), ("COMMAND", "INFO", "WAITAOF"))
 
     def read(replies: list[Any]) -> None:
+        replies = replies[1:]
         info = dict(fields_of_info(accepted(replies[0]))) | dict(fields_of_info(accepted(replies[1])))
         if confirm == "disk" and (info.get("aof_enabled") != "1" or not accepted(replies[2])[0]):
             raise Rejected('confirm="disk" needs a server with WAITAOF (Redis 7.2, Valkey) and appendonly yes. Nothing was sent')
         if confirm == "replica" and info.get("connected_slaves", "0") == "0":
             raise Rejected('confirm="replica" needs a replica, and none is connected. Nothing was sent')
 
-    return Operation(sections, read, at=keys_of(queue).queue)
+    return Operation(sections, read, confirming=len(sections) - 1, at=at)
 
 
 def depth_of(lists: Iterable[str]) -> Operation[int]:
