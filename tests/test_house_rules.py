@@ -67,24 +67,32 @@ LAYERS = (
     "demo demo.index demo.passages demo.report demo.stage",
     "demo.app",
     "demo.run",
+    "bench bench.door",
+    "bench.report",
+    "bench.app",
+    "bench.stage",
+    "bench.measure",
     "cli.common cli.load cli.records cli.table cli.keyboard",
     "cli.logs",
     "cli.child cli.changes cli.report cli.expose cli.steering",
     "cli.panels",
-    "cli.dead cli.demo cli.explain cli.metrics cli.pause cli.ps cli.push cli.result cli.server cli.stats cli.top cli.work",
+    "cli.bench cli.dead cli.demo cli.explain cli.metrics cli.pause cli.ps cli.push cli.result cli.server cli.stats cli.top cli.work",
     "cli",
     "__main__",
 )
 """A module imports from the layers above it in this list, and from nowhere else."""
 
-PUBLIC_OPTIONS = {"queue.Queue.task", "task.Task.options", "cli.work.work"}
+PUBLIC_OPTIONS = {"queue.Queue.task", "task.Task.options", "cli.work.work", "cli.bench.bench"}
 """The functions with more than 6 parameters: each of theirs is an option that people give by its name."""
 
-SPEAK_TO_THE_SERVER = {"store", "holdings", "sight", "script", "keys", "keeper", "server", "testing.door", "testing.throwaway"}
-"""keeper, server and testing.throwaway speak to the server that they start, before any client is there; testing.door has what only tests send."""
+SPEAK_TO_THE_SERVER = {
+    "store", "holdings", "sight", "script", "keys", "keeper", "server", "testing.door", "testing.throwaway", "bench.door",
+}  # fmt: skip
+"""keeper, server and testing.throwaway speak to the server that they start, before any client is there; testing.door has what only tests send,
+bench.door what only a bench does."""
 
-READ_THE_ENVIRONMENT = {"settings", "demo.stage"}
-"""demo.stage gives its own processes another one."""
+READ_THE_ENVIRONMENT = {"settings", "demo.stage", "bench.stage"}
+"""demo.stage and bench.stage give their own processes another one."""
 
 SUPPRESSIONS = {"noqa": 14, "type: ignore": 8, "pyright: ignore": 0}
 """At most so many in src."""
@@ -94,7 +102,8 @@ PUBLIC = [
 ]  # fmt: skip
 
 WITHOUT_A_TEST: set[str] = {
-    "__main__", "chute", "cli", "cli.common", "cli.demo", "demo", "demo.app", "demo.stage", "holdings", "release", "testing.door", "testing.hand",
+    "__main__", "bench", "bench.door", "bench.measure", "bench.stage", "chute", "cli", "cli.common", "cli.demo", "demo", "demo.app",
+    "demo.stage", "holdings", "release", "testing.door", "testing.hand",
     "cli.child", "cli.expose", "cli.report", "spans", "supervisor.agent", "supervisor.child", "supervisor.settle", "worker.guard", "worker.held",
     "worker.measure", "worker.wire", "connection", "lines", "operation", "topology", "atlas", "target", "worker.route", "worker.shuttle",
 }  # fmt: skip

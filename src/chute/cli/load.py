@@ -1,12 +1,14 @@
-"""MODULE[:ATTR[,ATTR=WEIGHT...]] -> the queues of the user's module. Every mistake is answered with what to do about it."""
+"""MODULE[:ATTR[,ATTR=WEIGHT...]] -> the queues of the user's module, MODULE:TASK -> a task. Every mistake is answered with what to do about it."""
 
 import difflib
 import importlib
 import re
 import sys
 import traceback
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import click
 
@@ -16,6 +18,8 @@ from chute.task import Task
 
 Chosen = list[tuple[Queue, int | None]]
 """Queues with their weights; None: before all that have one, in this order."""
+Write = Callable[[str], str]
+"""The command to write for another module."""
 
 
 class LoadError(click.ClickException):
@@ -31,7 +35,7 @@ class LoadError(click.ClickException):
 def load(target: str) -> Chosen:
     """Imports the module (the current directory is importable) and finds the queues. Raises LoadError."""
     name, colon, attributes = target.partition(":")
-    module = _import(name, f"{colon}{attributes}")
+    module = _import(name, lambda other: f"chute work {other}{colon}{attributes}")
     chosen = [_queue(module, each) for each in attributes.split(",")] if colon else _all(module)
     for queue, _ in chosen:
         if not queue.tasks:
@@ -41,14 +45,29 @@ def load(target: str) -> Chosen:
     return chosen
 
 
-def _import(name: str, queues: str) -> ModuleType:
+def load_task(target: str) -> tuple[str, str, Task[..., Any, Any]]:
+    """Imports the module and finds one task; the module, the name that it has there, and the task. Raises LoadError."""
+    name, colon, attribute = target.partition(":")
+    module = _import(name, lambda other: f"chute bench {other}:{attribute or 'TASK'}")
+    found = getattr(module, attribute, None)
+    if isinstance(found, Task):
+        return name, attribute, found
+    known = [each for each, value in vars(module).items() if isinstance(value, Task)]
+    if not known:
+        raise LoadError(f'no task in module "{name}". A task is a function of it under @jobs.task, where jobs = chute.Queue("jobs")')
+    (likest,) = difflib.get_close_matches(attribute, known, 1, 0)
+    wrong = f'"{attribute}" is no task' if attribute else f"the name of a task is missing {'after the colon' if colon else 'after a colon'}"
+    raise LoadError(f"{wrong} (tasks in {name}: {', '.join(known)}). Write: chute bench {name}:{likest}")
+
+
+def _import(name: str, write: Write) -> ModuleType:
     here = str(Path.cwd())
     if here not in sys.path:
         sys.path.insert(0, here)
     if "/" in name or name.endswith(".py"):
-        raise LoadError(_is_a_path(name, queues))
+        raise LoadError(_is_a_path(name, write))
     if not all(name.split(".")):
-        raise LoadError(f'"{name}" is not the name of a module.{_there(name, queues)}')
+        raise LoadError(f'"{name}" is not the name of a module.{_there(name, write)}')
     try:
         module = importlib.import_module(name)
         if instead := _stands_in(module, name):
@@ -58,7 +77,7 @@ def _import(name: str, queues: str) -> ModuleType:
         raise
     except ModuleNotFoundError as error:
         if error.name and (name == error.name or name.startswith(f"{error.name}.")):
-            raise LoadError(_no_module(name, queues)) from None
+            raise LoadError(_no_module(name, write)) from None
         raise LoadError(_broken(name, error)) from None
     except (KeyboardInterrupt, GeneratorExit):
         raise
@@ -74,27 +93,27 @@ def _stands_in(module: ModuleType, name: str) -> str:
     return f"{name}.py has the name of another module, which was imported in its place ({module.__file__ or 'built in'}). Give the file another name"
 
 
-def _is_a_path(name: str, queues: str) -> str:
+def _is_a_path(name: str, write: Write) -> str:
     path = Path(name.removesuffix(".py"))
     if path.is_absolute() or ".." in path.parts:
-        return f'"{name}" is a path; go to its directory and name the module: cd {path.parent}; chute work {path.name}{queues}'
-    return f'"{name}" is a path; name the module: chute work {".".join(path.parts)}{queues}'
+        return f'"{name}" is a path; go to its directory and name the module: cd {path.parent}; {write(path.name)}'
+    return f'"{name}" is a path; name the module: {write(".".join(path.parts))}'
 
 
-def _no_module(name: str, queues: str) -> str:
+def _no_module(name: str, write: Write) -> str:
     before, dot, last = name.rpartition(".")
     if dot and isinstance(getattr(sys.modules.get(before), last, None), Queue):
         return f'"{last}" is a queue in module "{before}", not a module. Write: chute work {before}:{last}'
-    return f'no module "{name}" here ({Path.cwd()}).{_there(name, queues)}'
+    return f'no module "{name}" here ({Path.cwd()}).{_there(name, write)}'
 
 
-def _there(name: str, queues: str) -> str:
+def _there(name: str, write: Write) -> str:
     """A file of the current directory that may have been meant."""
     there = [path.stem for path in sorted(Path.cwd().glob("*.py")) if "chute" in path.read_text("utf-8", "replace")]
     if not there:
         return " Go to the directory that has it, or install its package"
     (likest,) = difflib.get_close_matches(name, there, 1, 0)
-    return f" There is {likest}.py: chute work {likest}{queues}"
+    return f" There is {likest}.py: {write(likest)}"
 
 
 def _broken(name: str, error: BaseException) -> str:

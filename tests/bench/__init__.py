@@ -1,0 +1,1 @@
+"""`chute bench`, its parts."""
