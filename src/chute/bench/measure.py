@@ -235,4 +235,5 @@ def _timed(step: Callable[[], object]) -> Callable[[], float]:
 
 
 def in_mb(size: int) -> str:
+    """Bytes for people."""
     return f"{size / (1 << 20):,.1f} MB"
