@@ -1,0 +1,1 @@
+"""How fast Chute is on this machine, beside its ceiling and its peers."""

@@ -1,0 +1,125 @@
+"""The peers' side of the benchmarks: everything of each peer is there and pinned, and what is measured is what was done. Without any peer installed:
+a queue of a few lines stands where they stand."""
+
+import json
+import re
+import sys
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import pytest
+from redis import Redis
+
+from benchmarks.peers import PEERS, Peer, PeerFailed
+from benchmarks.peers.home import HERE, NodeHome, PythonHome
+from benchmarks.peers.usage import expiring
+from tests.servers import Server
+
+BARE = """
+import os
+import sys
+
+import mark
+import redis
+
+server = redis.Redis.from_url(mark.URL)
+
+
+def enqueue():
+    with mark.enqueuing():
+        for batch in mark.batches(7):
+            server.rpush("bare", *[mark.QUESTION for _ in batch])
+
+
+def work():
+    while len(question := server.blpop("bare")[1]) == int(os.environ["BENCH_BYTES"]):
+        number = server.incr("ran")
+        if number > int(os.environ["BARE_UNTIL"]):
+            sys.exit("ended early")
+        mark.answer()
+        server.set(f"answer:{number}", "RAG is retrieval", ex=None if number == int(os.environ["BARE_FOREVER"]) else mark.KEPT_SECONDS)
+"""
+
+
+@dataclass(frozen=True)
+class Here:
+    """The interpreter of the tests, in a folder with the app."""
+
+    work: Path
+    programs = Path(sys.executable).parent
+
+    def prepare(self) -> str | None:
+        return None
+
+    def versions(self) -> str:
+        return "none"
+
+
+@pytest.fixture
+def bare(tmp_path: Path) -> Peer:
+    """A peer that is nothing but a list."""
+    (tmp_path / "bare.py").write_text(BARE)
+    words = ("python", "-c", "import bare; bare.{}()")
+    work, filler = ((*words[:2], words[2].format(name)) for name in ("work", "enqueue"))
+    settings = {"BARE_UNTIL": "1000", "BARE_FOREVER": "0"}
+    return Peer("bare", "", Here(tmp_path), "", work, expiring("answer:*"), 100, {**settings}, filler)
+
+
+def test_a_drain_measures_what_was_done(bare: Peer, server: Server) -> None:
+    assert bare.enqueue(server.url, 100, 20) > 0
+    client: Redis = server.client()
+    assert client.lrange("bare", 0, -1) == [b"What is RAG?        "] * 100
+    drained = bare.drain(server.url, 100, 20)
+    assert client.get("ran") == b"100"
+    assert len(list(client.scan_iter("answer:*"))) == 100
+    assert 100 < drained.rate < 1_000_000
+    assert 3 <= drained.server.commands < 4  # three a job, and those of connecting
+    assert drained.server.us > 0 < drained.server.wire
+    assert sys.platform != "linux" or 5 < drained.rss < 100
+    client.flushall()
+
+
+@pytest.mark.parametrize("settings", [{"BARE_UNTIL": "49"}, {"BARE_FOREVER": "10"}], ids=["ends early", "a result for ever"])
+def test_a_drain_that_is_not_whole_is_no_figure(
+    bare: Peer, server: Server, settings: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("benchmarks.peers.peer.RESULT_SECONDS", 0.1)
+    with pytest.raises(PeerFailed, match=r"ended early|1 of 50 results are missing") as failed:
+        replace(bare, environment={**bare.environment, **settings}).drain(server.url, 50, 12)
+    assert failed.value.name == "bare"
+    server.client().flushall()
+
+
+def test_a_peer_that_takes_too_long_fails(bare: Peer, server: Server) -> None:
+    server.client().set("there is", "no job")
+    with pytest.raises(PeerFailed):
+        bare.drain(server.url, 50, 12, deadline=0.3)
+    server.client().flushall()
+
+
+@pytest.mark.parametrize("peer", PEERS.values(), ids=PEERS)
+def test_a_peer_is_pinned_and_has_its_app(peer: Peer) -> None:
+    assert peer.choice
+    assert peer.jobs >= 1000
+    if isinstance(peer.home, PythonHome):
+        pins = dict(line.split(" ;")[0].split("==") for line in peer.home.pins.read_text().splitlines())
+        assert set(peer.home.libraries) <= pins.keys()
+        app = (HERE / "apps" / f"{peer.app}.py").read_text()
+        assert "mark.answer()" in app
+        assert "mark.enqueuing()" in app
+    else:
+        assert isinstance(peer.home, NodeHome)
+        asked = json.loads((HERE / "node" / "package.json").read_text())["dependencies"]
+        assert set(peer.home.libraries) == asked.keys()
+        assert all(re.fullmatch(r"[\d.]+", version) for version in asked.values())
+        locked = json.loads((HERE / "node" / "package-lock.json").read_text())["packages"]
+        assert {name: locked[f"node_modules/{name}"]["version"] for name in asked} == asked
+
+
+def test_each_pinned_environment_and_each_app_is_used() -> None:
+    homes = [peer.home for peer in PEERS.values()]
+    pythons = {home.name for home in homes if isinstance(home, PythonHome)}
+    assert {path.stem for path in (HERE / "requirements").iterdir()} == pythons
+    assert {path.stem for path in (HERE / "apps").glob("*_app.py")} == {
+        peer.app for peer in PEERS.values() if isinstance(peer.home, PythonHome)
+    }
