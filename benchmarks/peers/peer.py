@@ -63,7 +63,10 @@ class Peer:
 
     def prepare(self) -> str | None:
         """Makes the peer's environment, at once if it is there and unchanged. Returns why it cannot be made, None if it is there."""
-        return self.home.prepare()
+        try:
+            return self.home.prepare()
+        except (RuntimeError, subprocess.TimeoutExpired) as error:
+            return f"{self.name} could not be installed: {error}"
 
     def versions(self) -> str:
         """Its libraries and its interpreter: "celery 5.7.0, redis 8.1.0, Python 3.11.7"."""

@@ -23,5 +23,5 @@ async def enqueue():
 async def work():
     async with Docket(name="bench", url=url, execution_ttl=kept) as docket:
         docket.register(answer)
-        async with Worker(docket, concurrency=100, minimum_check_interval=timedelta(milliseconds=1)) as worker:
+        async with Worker(docket, concurrency=100, minimum_check_interval=timedelta(milliseconds=5)) as worker:
             await worker.run_forever()
