@@ -63,7 +63,7 @@ BUGS = (
     ),
     Bug(
         "a job that a leaving worker breaks off counts as failed", "W04", "charged",
-        (Edit("worker/execute.py", "        if held.broken_off:\n            return None\n", ""),),
+        (Edit("worker/verdict.py", "        if held.broken_off:\n            return None\n", ""),),
     ),
     Bug(
         "nobody looks for claims without an answer", "N03", "not drained",

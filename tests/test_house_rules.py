@@ -37,7 +37,7 @@ LAYERS = (
     "holdings sight lines",
     "waiting admin metrics resource roster steps",
     "finding",
-    "result explain snapshot",
+    "result explain snapshot convoy",
     "call",
     "task",
     "queue",  # what people call
@@ -47,6 +47,8 @@ LAYERS = (
     "worker.held",
     "worker.guard",
     "worker.helper",
+    "worker.verdict",
+    "worker.desk",
     "worker.slots worker.execute worker.finish",
     "worker.claim worker.shuttle worker.results",
     "worker.engine",
@@ -105,7 +107,8 @@ WITHOUT_A_TEST: set[str] = {
     "__main__", "bench", "bench.door", "bench.measure", "bench.stage", "chute", "cli", "cli.common", "cli.demo", "demo", "demo.app",
     "demo.stage", "holdings", "release", "testing.door", "testing.hand",
     "cli.child", "cli.expose", "cli.report", "spans", "supervisor.agent", "supervisor.child", "supervisor.settle", "worker.guard", "worker.held",
-    "worker.measure", "worker.wire", "connection", "lines", "operation", "topology", "atlas", "target", "worker.route", "worker.shuttle",
+    "worker.measure", "worker.wire", "connection", "lines", "operation", "topology", "atlas", "target", "worker.route", "worker.shuttle", "worker.desk",
+    "worker.verdict",
 }  # fmt: skip
 """The modules that no test file mirrors: faces, data, and what the tests of their callers run whole."""
 

@@ -8,10 +8,11 @@ from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
-from typing import Any, ClassVar, Generic, TypeAlias, TypeVar
+from typing import Any, ClassVar, Generic, TypeVar
 
 from chute import duration, envelope, trace
 from chute.connection import Endpoint, endpoint
+from chute.convoy import Convoys, Sendable
 from chute.duration import Seconds
 from chute.errors import ChuteError
 from chute.keys import check_job_id, partition
@@ -20,8 +21,6 @@ from chute.signature import Signature
 from chute.store import Confirm, Store, confirmable
 
 J_co = TypeVar("J_co", covariant=True)
-Sendable: TypeAlias = tuple[str, bytes, str, str]
-"""job id, body, due, key."""
 _A_CALL = 'as in enqueue_many([answer.bind("What is RAG?")])'
 
 
@@ -35,6 +34,10 @@ class Options:
     headers: Mapping[str, str] = field(default_factory=dict)
     confirm: Confirm = "memory"
     key: str = ""
+
+
+PLAIN = Options()
+"""Those of a task that is enqueued as it is."""
 
 
 def options(
@@ -100,21 +103,27 @@ class Call(Generic[J_co]):
         """How sure the caller wants to be."""
         return self._options.confirm
 
-    def seal(self) -> Sendable:
-        """The job: its id, its bytes, when it is due and what it is to be kept in order with."""
+    def seal(self, now: int, new_id: str) -> Sendable:
+        """The job: its id (`new_id` unless the caller chose one), its bytes, when it is due and what it is to be kept in order with. `now`:
+        milliseconds since the epoch."""
         chosen = self._options
         named = self._arguments.get("job_id")
-        job_id = chosen.job_id or (check_job_id(named) if named else envelope.new_job_id())
-        now = time.time_ns() // 1_000_000
+        job_id = chosen.job_id or (check_job_id(named) if named else new_id)
         job = {"job_id": job_id, **self._arguments, "@task": self._signature.task, "@at": now}
-        job["job_id"] = job_id
+        job["job_id"] = job_id  # also over a parameter of that name
+        if chosen is not PLAIN:
+            self._note(job, now)
+        return job_id, self._signature.encode(job), chosen.due, chosen.key
+
+    def _note(self, job: dict[str, Any], now: int) -> None:
+        """Writes down what this call wants otherwise."""
+        chosen = self._options
         if chosen.due:
             job["@due"] = int(chosen.due) + (now if chosen.due[0] == "+" else 0)
         if chosen.headers:
             job["@headers"] = chosen.headers
         if chosen.result_ttl is not None:
             job["@result_ttl"] = chosen.result_ttl
-        return job_id, self._signature.encode(job), chosen.due, chosen.key
 
 
 def seal_plain(job: Mapping[str, Any]) -> Sendable:
@@ -133,12 +142,13 @@ def seal_plain(job: Mapping[str, Any]) -> Sendable:
 
 
 def seal_all(calls: list[Call[Any]]) -> list[Sendable]:
-    """The jobs of many calls. Raises TypeError for what is none."""
+    """The jobs of many calls. Raises as `Signature.encode`, and TypeError for what is no call."""
     if {*map(type, calls)} != {Call}:
         other = next(each for each in calls if type(each) is not Call)
         sent = ": its job has been sent already. Nothing more was sent" if isinstance(other, Job) else ". Nothing was sent"
         raise TypeError(f"enqueue_many takes calls, {_A_CALL}, not {type(other).__name__}{sent}")
-    return [each.seal() for each in calls]
+    now = time.time_ns() // 1_000_000
+    return [each.seal(now, new_id) for each, new_id in zip(calls, envelope.new_job_ids(len(calls), now), strict=True)]
 
 
 def chunks(jobs: Iterable[Any], size: int) -> Iterable[list[Any]]:
@@ -178,6 +188,7 @@ class Sender:
         """The Queue that this sends for."""
         self._url = url
         self._stores = [Store(partition(name, number)) for number in range(partitions)] or [self.store]
+        self._convoys = {store: Convoys(store) for store in self._stores}
         self._turn = itertools.count(secrets.randbelow(len(self._stores)))  # where many programs send, not all begin with the first
 
     @property
@@ -206,7 +217,10 @@ class Sender:
                 for store, part in self._shared_out(carrying):
                     if confirm != "memory":
                         await self.endpoint.arun(confirmable(store.name, confirm))
-                    await self.endpoint.arun(store.enqueue(part, confirm))
+                    if confirm == "memory" and len(part) == 1 and not part[0][2]:
+                        await self._convoys[store].of(self.endpoint).enqueue(part[0])
+                    else:
+                        await self.endpoint.arun(store.enqueue(part, confirm))
                     sent.extend(part)
 
     def _shared_out(self, jobs: list[Sendable]) -> Iterable[tuple[Store, list[Sendable]]]:
@@ -225,6 +239,11 @@ class Sender:
         """The handle of a job of this queue."""
         told = Sender.instead.told if Sender.instead else None
         return Job(job_id, self.store.name, self.endpoint, returns, kept, told)
+
+    def jobs(self, calls: list[Call[Any]], sealed: list[Sendable]) -> list[Job[Any]]:
+        """The handles of many calls that have been sent."""
+        told, name, server = Sender.instead.told if Sender.instead else None, self.store.name, self.endpoint
+        return [Job(job[0], name, server, call.returns, call.kept, told) for call, job in zip(calls, sealed, strict=True)]
 
 
 @contextmanager

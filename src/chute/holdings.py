@@ -70,11 +70,9 @@ class Holdings:
         holds nothing."""
         return self._reclaim(*[part for pair in jobs for part in pair], worker=self.worker)
 
-    def finish(self, records: list[tuple[str, bytes]]) -> Command:
-        """Stores outcomes: (job id whose result is written, or '', packed record) each."""
-        return self._finish.each(
-            [keys.result(job_id) if job_id else self.leases for job_id, _ in records], [record for _, record in records]
-        )
+    def finish(self, job_ids: list[str], records: list[bytes]) -> Command:
+        """Stores outcomes: packed records, and the job whose result each writes, or ''."""
+        return self._finish.each([keys.RESULT + job_id if job_id else self.leases for job_id in job_ids], records)
 
     def store(self, job_id: str, tag: int, record: bytes) -> Command:
         """Writes the result that a record holds, for the finish of that record without it."""

@@ -15,7 +15,7 @@ MOST_PARTITIONS = 15
 
 _PARTITION = re.compile(r"(.*):(\d|1[0-4])")
 _QUEUE_NAME = re.compile(r"[A-Za-z0-9._-]{1,64}")
-_JOB_ID = re.compile(r"[\x21-\x7a\x7c\x7e]{1,256}")
+_JOB_ID = re.compile(r"[\x21-\x7a\x7c\x7e]{1,256}").fullmatch
 
 
 def check_queue_name(name: str) -> str:
@@ -61,7 +61,7 @@ def lists_of(name: str, known: Iterable[str]) -> list[str]:
 
 def is_job_id(job_id: str) -> bool:
     """Whether the text may name a job: 1 to 256 printable ASCII characters without spaces or braces."""
-    return _JOB_ID.fullmatch(job_id) is not None
+    return _JOB_ID(job_id) is not None
 
 
 def check_job_id(job_id: str) -> str:
@@ -76,9 +76,13 @@ def result(job_id: str) -> str:
     return f"result:{job_id}"
 
 
+RESULT = result("")
+"""What the name of a result hash begins with."""
+
+
 def job_of_result(key: str) -> str:
     """The job id in the name of a result hash."""
-    return key.removeprefix("result:")
+    return key.removeprefix(RESULT)
 
 
 class Keys:

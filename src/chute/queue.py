@@ -158,7 +158,7 @@ class Queue:
             for batch in chunks(calls, _BATCH):
                 sealed = seal_all(batch)
                 self._sender.send(sealed, _confirm(batch))
-                handles += self._handles(batch, sealed)
+                handles += self._sender.jobs(batch, sealed)
         return handles
 
     async def aenqueue_many(self, calls: Iterable[Call[J]]) -> list[J]:
@@ -168,7 +168,7 @@ class Queue:
             for batch in chunks(calls, _BATCH):
                 sealed = seal_all(batch)
                 await self._sender.asend(sealed, _confirm(batch))
-                handles += self._handles(batch, sealed)
+                handles += self._sender.jobs(batch, sealed)
         return handles
 
     def job(self, job_id: str) -> Job[Any]:
@@ -208,9 +208,6 @@ class Queue:
             self.default = task
         self.fallback = self.default or (task if len(self.tasks) == 1 else None)
         return task
-
-    def _handles(self, calls: list[Call[Any]], sealed: list[tuple[str, bytes, str, str]]) -> list[Job[Any]]:
-        return [self._sender.job(job[0], call.returns, call.kept) for call, job in zip(calls, sealed, strict=True)]
 
     def __repr__(self) -> str:
         return f"<chute.Queue {self.name!r}>"

@@ -40,7 +40,9 @@ class Signature:
         places = [(each, _attribute(i, each.name)) for i, each in enumerate(parameters)]
         self._keywords = [(each.name, attribute) for each, attribute in places if each.kind is _Kind.KEYWORD_ONLY]
         self._positional = [attribute for each, attribute in places if each.kind is not _Kind.KEYWORD_ONLY]
-        self._values = attrgetter(*self._positional) if len(self._positional) > 1 else None
+        self._values = attrgetter(*self._positional) if self._positional else None
+        self._single = len(self._positional) == 1
+        self._plain = not self._keywords and self.more is None
         types = [hints.get(each.name, Any) for each in parameters]
         _check_types(fn, dict(zip(self.names, types, strict=True)))
         self._decoder = msgspec.json.Decoder(_struct(task, parameters, types), dec_hook=from_plain)
@@ -60,8 +62,10 @@ class Signature:
 
     def arguments(self, job: Any, body: bytes) -> tuple[tuple[Any, ...], dict[str, Any]]:
         """How to call the function with a decoded job."""
-        args = self._values(job) if self._values else tuple([getattr(job, name) for name in self._positional])
-        if not self._keywords and self.more is None:
+        args = self._values(job) if self._values else ()
+        if self._single:
+            args = (args,)
+        if self._plain:
             return args, {}
         named = {name: getattr(job, attribute) for name, attribute in self._keywords}
         if self.more is not None:
@@ -91,9 +95,13 @@ class Signature:
             unwritable = _quoted([name for name in job if not _writable(job[name])])
             raise ValueError(self._said(f": {unwritable}{unwritable and ' '}{error}")) from None
         try:
-            decoded = self.decode(body)
-            if self.more is not None:
-                self.arguments(decoded, body)
+            decoded = self._decoder.decode(body)
+            if self.more is None and (decoded.job_id is None or is_job_id(decoded.job_id)):
+                return body
+        except _UNREADABLE:
+            pass
+        try:
+            self.arguments(self.decode(body), body)
         except Refused as refused:
             if refused.reason == "bad_arguments":
                 raise TypeError(f"{refused}. Nothing was sent") from None

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any, Generic, ParamSpec, TypeVar, cast
 
 from chute import call
-from chute.call import Call, Options, Sender
+from chute.call import PLAIN, Call, Sender
 from chute.duration import Seconds
 from chute.keys import check_job_id
 from chute.policy import Policy
@@ -36,7 +36,7 @@ class Task(Generic[P, J, D]):
         self.threaded = not inspect.iscoroutinefunction(fn)
         """A plain function: a worker runs it in a thread."""
         self._sender = sender
-        self._options = Options()
+        self._options = PLAIN
         self.__doc__ = fn.__doc__
         self.__wrapped__ = fn
 
@@ -56,16 +56,16 @@ class Task(Generic[P, J, D]):
         Unconfirmed when its reply was lost, ServerUnavailable.
         """
         bound = self._bind(args, kwargs)
-        job = bound.seal()
-        self._sender.send([job], bound.confirm)
-        return self._job(bound, job[0])
+        sealed = call.seal_all([bound])
+        self._sender.send(sealed, bound.confirm)
+        return cast(J, self._sender.jobs([bound], sealed)[0])
 
     async def aenqueue(self, *args: P.args, **kwargs: P.kwargs) -> J:
         """As `enqueue`, for asyncio code."""
         bound = self._bind(args, kwargs)
-        job = bound.seal()
-        await self._sender.asend([job], bound.confirm)
-        return self._job(bound, job[0])
+        sealed = call.seal_all([bound])
+        await self._sender.asend(sealed, bound.confirm)
+        return cast(J, self._sender.jobs([bound], sealed)[0])
 
     def bind(self, *args: P.args, **kwargs: P.kwargs) -> Call[J]:
         """A call that is bound but not sent: many of them go in one exchange with `queue.enqueue_many`. Raises TypeError as `enqueue` does."""
@@ -102,9 +102,6 @@ class Task(Generic[P, J, D]):
 
     def _bind(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call[J]:
         return Call(self.signature, self.signature.bind(args, kwargs), self._options, self.policy.result_ttl)
-
-    def _job(self, bound: Call[J], job_id: str) -> J:
-        return cast(J, self._sender.job(job_id, bound.returns, bound.kept))
 
     def __repr__(self) -> str:
         return f"<chute.Task {self.name!r} of queue {self._sender.store.name!r}>"

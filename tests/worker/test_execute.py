@@ -12,8 +12,10 @@ import pytest
 import chute
 from chute.envelope import Refused
 from chute.outcome import Again, Completed, Failed, Outcome, Released
-from chute.worker.execute import Desk, Executor, describe, refuse
+from chute.worker.desk import Desk
+from chute.worker.execute import Executor
 from chute.worker.held import Held
+from chute.worker.verdict import describe, refuse
 from worker.made import held
 
 

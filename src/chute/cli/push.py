@@ -10,8 +10,9 @@ from collections.abc import Iterable
 import click
 
 from chute import connection, envelope
-from chute.call import Sendable, chunks, seal_plain
+from chute.call import chunks, seal_plain
 from chute.cli.common import BAD_USE, FAILED, fail, say, url_option
+from chute.convoy import Sendable
 from chute.envelope import Refused
 from chute.keys import check_list_name
 from chute.store import CHUNK, Store

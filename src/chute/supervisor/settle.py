@@ -15,7 +15,7 @@ from chute.holdings import Holdings
 from chute.keys import base_of
 from chute.outcome import Outcome
 from chute.supervisor.child import Child
-from chute.worker import execute
+from chute.worker import verdict
 from chute.worker.beats import Identity
 from chute.worker.charge import POISON
 from chute.worker.held import Held
@@ -91,4 +91,4 @@ def _timed_out(held: Held, tasks: Tasks) -> bytes | Outcome:
     held.task = held.task or tasks.fallback or ""
     policy = tasks.manners[held.task].policy()
     held.result_ttl = job.get("@result_ttl", policy.result_ttl)
-    return execute.judge(held, policy, execute.too_late(held, policy))
+    return verdict.judge(held, policy, verdict.too_late(held, policy))

@@ -16,7 +16,7 @@ from chute.queue import Queue
 from chute.signature import to_plain
 from chute.task import Task
 from chute.testing import door, hand
-from chute.worker.execute import Desk
+from chute.worker.desk import Desk
 
 _SHOWN = 10
 

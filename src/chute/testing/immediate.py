@@ -20,8 +20,9 @@ import msgspec
 
 from chute import address, call, outcome
 from chute.address import Address
-from chute.call import Instead, Sendable
+from chute.call import Instead
 from chute.context import current
+from chute.convoy import Sendable
 from chute.envelope import Refused
 from chute.outcome import Again, Outcome, Released
 from chute.queue import Queue
@@ -30,8 +31,9 @@ from chute.signature import to_plain
 from chute.testing import hand
 from chute.testing.burst import on_a_loop
 from chute.waiting import Hash
-from chute.worker import execute, finish
-from chute.worker.execute import Desk, Executor, Opened
+from chute.worker import finish, verdict
+from chute.worker.desk import Desk, Opened
+from chute.worker.execute import Executor
 from chute.worker.held import Held
 
 T = TypeVar("T")
@@ -198,9 +200,9 @@ def _open(desk: Desk, held: Held) -> Opened | Outcome:
     try:
         return desk.open(held)
     except Refused as refused:
-        return execute.refuse(held, refused)
+        return verdict.refuse(held, refused)
     except Exception as error:  # a converter of the user's may raise anything
-        return execute.refuse(held, Refused("bad_arguments", execute.describe(error), held.job_id, held.task))
+        return verdict.refuse(held, Refused("bad_arguments", verdict.describe(error), held.job_id, held.task))
 
 
 def _call(turn: _Turn) -> Outcome:
@@ -216,7 +218,7 @@ def _call(turn: _Turn) -> Outcome:
             raise
         except BaseException as error:
             own = error.__traceback__
-            return execute.judge(held, opened.task.policy, error.with_traceback(own and own.tb_next))
+            return verdict.judge(held, opened.task.policy, error.with_traceback(own and own.tb_next))
         return outcome.complete(value, to_plain)
 
     return copy_context().run(run)

@@ -34,26 +34,27 @@ class Board:
         self._ints = memoryview(memory).cast("q")
         self._floats = memoryview(memory).cast("d")
         self._bytes = memoryview(memory)
+        self._marks = self._ints[_MARKS : _MARKS + slots]
+        self._deadlines = self._floats[_MARKS + slots : _MARKS + 2 * slots]
         self._free = list(range(slots - 1, -1, -1))
 
     def start(self, identity: int, lease: int, deadline: float | None) -> int:
         """Marks a job as started; the slot to give to `end`."""
         slot = self._free.pop()
-        self._floats[_MARKS + self._slots + slot] = deadline or 0.0
-        self._ints[_MARKS + slot] = identity << _LEASE_BITS | lease
+        self._deadlines[slot] = deadline or 0.0
+        self._marks[slot] = identity << _LEASE_BITS | lease
         return slot
 
     def end(self, slot: int) -> None:
         """The job in this slot has ended."""
-        self._ints[_MARKS + slot] = 0
+        self._marks[slot] = 0
         self._free.append(slot)
 
     def started(self) -> Iterator[tuple[int, int, float]]:
         """(identity, lease, deadline or 0) of each job that has started and not ended."""
-        marks = self._ints[_MARKS : _MARKS + self._slots].tolist()
-        for slot, mark in enumerate(marks):
+        for slot, mark in enumerate(self._marks.tolist()):
             if mark:
-                yield mark >> _LEASE_BITS, mark & _LEASE, self._floats[_MARKS + self._slots + slot]
+                yield mark >> _LEASE_BITS, mark & _LEASE, self._deadlines[slot]
 
     @property
     def tick(self) -> float:

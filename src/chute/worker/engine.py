@@ -21,10 +21,11 @@ from chute.outcome import Outcome, Released
 from chute.queue import Queue
 from chute.rest import Rest
 from chute.script import LOAD
-from chute.worker import clock, execute
+from chute.worker import clock, verdict
 from chute.worker.claim import Claims
 from chute.worker.clock import Timing
-from chute.worker.execute import Desk, Executor, Opened
+from chute.worker.desk import Desk
+from chute.worker.execute import Executor
 from chute.worker.finish import Finisher
 from chute.worker.guard import Guard
 from chute.worker.held import Held
@@ -69,7 +70,7 @@ class Engine:
         if all(desk.all_threaded for desk in self.desks.values()):
             concurrency = min(concurrency, threads)  # a job that waits for a thread here would start elsewhere
         self.slots = Slots(concurrency)
-        self.executor = Executor(threads)
+        self.executor = Executor(threads, guard.mark, self._ran)
         self.claims = Claims(self.lanes, self.slots, timing.validity, self.give_back)
         self.results = Results(self.lines, self.slots, self._later, self.poke) if endpoint.spread else None
         first = self.results.add if self.results else None
@@ -172,11 +173,11 @@ class Engine:
         try:
             opened = self.desks[held.lane].open(held)
         except Refused as refused:
-            self._done(held, execute.refuse(held, refused))
+            self._done(held, verdict.refuse(held, refused))
             return
         except BaseException as error:  # a converter of the user's may raise anything
             log.exception("job in queue %s cannot be opened", held.lane.name, extra=held.named)
-            self._done(held, execute.refuse(held, Refused("bad_arguments", execute.describe(error), held.job_id, held.task)))
+            self._done(held, verdict.refuse(held, Refused("bad_arguments", verdict.describe(error), held.job_id, held.task)))
             return
         no_thread = opened.task.threaded and not self.executor.thread_free
         if held.deaths:
@@ -196,12 +197,9 @@ class Engine:
         if opened.task.threaded:
             self.guard.mark(held)
             self.executor.give_thread(opened)
-        held.runner = self.loop.create_task(self._execute(held, opened))
+        held.runner = self.loop.create_task(self.executor.run(held, opened))
 
-    async def _execute(self, held: Held, opened: Opened) -> None:
-        if not held.threaded:
-            self.guard.mark(held)
-        result = await self.executor.run(held, opened)
+    def _ran(self, held: Held, result: Outcome) -> None:
         self.slots.running.discard(held)
         self.guard.board.end(held.slot)
         self._done(held, result)

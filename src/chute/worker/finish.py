@@ -155,7 +155,7 @@ class Finisher:
 def command(batch: Batch) -> Command:
     """The finish of one batch."""
     holdings, records = batch
-    return holdings.finish([(each.job_id, each.packed) for each in records])
+    return holdings.finish([each.job_id for each in records], [each.packed for each in records])
 
 
 def record(held: Held, result: Outcome) -> Record:

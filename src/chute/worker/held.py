@@ -25,7 +25,7 @@ class Held:
     result_ttl = 0
     due = 0.0
     """When it was due by the server's clock, in seconds; 0 = it does not say."""
-    runner: asyncio.Task[None] | None = None
+    runner: asyncio.Task[object] | None = None
     deadline: float | None = None
     threaded = False
     slot = -1

@@ -181,7 +181,7 @@ async def _end(ask: Ask, theirs: Holdings, lease: bytes, held: Held, end: Outcom
         if await ask(theirs.store(record.job_id, held.tag, record.packed)) is None:
             return False
         record = record.stored
-    return bool(await ask(theirs.finish([(record.job_id, record.packed)])) in (b"1", b"0"))
+    return bool(await ask(theirs.finish([record.job_id], [record.packed])) in (b"1", b"0"))
 
 
 def left_behind(holdings: Holdings, lease: bytes, body: bytes) -> Held:

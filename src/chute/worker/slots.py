@@ -6,6 +6,8 @@ from chute.holdings import Holdings
 from chute.worker.held import Held
 
 MAX_PREFETCH = 4000
+NEAR = 1000
+"""What may wait in hand where the server is near: more only grows with itself, since a longer batch takes longer, and leaves the caches of both."""
 
 
 class Slots:
@@ -35,7 +37,7 @@ class Slots:
     @property
     def full(self) -> bool:
         """Whether nothing more may start."""
-        return self.closed or len(self.running) >= self.concurrency
+        return len(self.running) >= self.concurrency or self.closed
 
     @property
     def closed(self) -> bool:
@@ -75,8 +77,10 @@ class Slots:
         return not self.quota
 
     def adapt(self, ran: int) -> None:
-        """After a round trip in which `ran` jobs ran: hold twice that, and let go slowly. So it grows with the round trip by itself."""
-        self.prefetch = min(MAX_PREFETCH, max(2 * ran, self.prefetch * 3 // 4))
+        """After a round trip in which `ran` jobs ran: hold twice that, and let go slowly. So it grows with the round trip by itself; beyond what
+        a near server needs only when nothing was left to run before the answer came."""
+        most = max(NEAR, self.prefetch * 15 // 16) if self.ready else MAX_PREFETCH
+        self.prefetch = max(min(most, 2 * ran), min(most, self.prefetch * 3 // 4))
 
     def take_back(self, jobs: list[Held]) -> None:
         """These are no longer in hand."""
