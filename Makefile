@@ -17,7 +17,7 @@ help:
 	@echo "make chaos   faults of every kind against real workers and servers, and a judge"
 	@echo "make setup   .venv with everything, and .venv/bin/chute"
 	@echo "make lint    formatting, lint and types"
-	@echo "make bench   how fast it is on this machine, beside its ceiling"
+	@echo "make bench   how fast it is on this machine, beside its ceiling and its peers: half an hour"
 	@echo "make docs    the documentation, in site/index.html"
 	@echo "make lock    requirements.lock from pyproject.toml"
 
@@ -55,7 +55,7 @@ lint: setup
 	@.venv/bin/mypy
 
 bench: setup
-	@.venv/bin/python benchmarks/drain.py
+	@.venv/bin/python -m benchmarks --out benchmarks/results
 
 docs: setup
 	@.venv/bin/python tools/commands.py

@@ -1,6 +1,6 @@
 """How many bytes a job takes: of the server's memory, of its network, of its append-only file.
 
-    python benchmarks/bytes.py [--jobs 50000] [--bytes 200] [--listpack 64]
+    python -m benchmarks.bytes [--jobs 50000] [--bytes 200] [--listpack 64]
 
 For each kind of server that is installed: so many jobs of so many bytes are put in by `enqueue_many`, with a delay and without; a real worker
 drains them and stores an answer of 16 bytes, and then one of as many bytes as a job. Memory is by how much `used_memory` grew, over the jobs: that
@@ -11,10 +11,7 @@ answer. `--listpack` is the server's setting hash-max-listpack-value: a hash wit
 import argparse
 import asyncio
 import sys
-from pathlib import Path
 from typing import Any, NamedTuple
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
 
 import chute
 from chute import connection

@@ -4,13 +4,14 @@ Each round trip is one pipeline of two scripts: finish the jobs that are done, c
 asyncio task runs each job. Every claimed job sits in a lease hash until its result is stored with a TTL, an unregistered worker is refused,
 order is kept and a full server still drains. There are no retries, limits, metrics or error handling; a worker is measured as a ratio to this.
 
-    python benchmarks/ceiling.py URL [--jobs N] [--concurrency N] [--prefetch N] [--bytes N] [--no-results]
+    python -m benchmarks.ceiling URL [--jobs N] [--concurrency N] [--prefetch N] [--bytes N] [--no-results]
 
 It runs FLUSHALL on the server that URL names.
 """
 
 import argparse
 import asyncio
+import json
 import time
 from typing import Any
 
@@ -152,9 +153,8 @@ async def main(options: argparse.Namespace) -> None:
     elapsed = time.perf_counter() - started
     own = (time.process_time() - own_cpu) * 1e6 / options.jobs
     theirs = (cpu(await server.info("cpu")) - server_cpu) * 1e6 / options.jobs
-    print(
-        f"rate {options.jobs / elapsed:.0f} jobs/s  python {own:.2f} us/job  server {theirs:.2f} us/job  round trips {run.calls}  done {run.done}"
-    )
+    rate = options.jobs / elapsed
+    print(json.dumps({"rate": rate, "python": own, "server": theirs, "round_trips": run.calls, "done": run.done}))
     await server.aclose()
 
 

@@ -1,6 +1,6 @@
 """What a failover costs: jobs that were accepted and are gone, calls that ended unsure, and how long nothing was accepted.
 
-    python benchmarks/failover.py [--rounds 1] [--server valkey|redis] [NAME...]
+    python -m benchmarks.failover [--rounds 1] [--server valkey|redis] [NAME...]
 
 One producer enqueues one job after another, without a worker; then the new primary is asked which it has. Under Sentinels with two replicas the
 primary dies, it is deposed by a planned failover, and by one before which its writes are paused. In a Cluster with a replica for each primary it
@@ -19,10 +19,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
 
 import chute
 from chute import connection

@@ -1,6 +1,6 @@
 """What a job costs the servers when one queue is spread over the nodes of a Cluster, and how evenly they share it.
 
-    python benchmarks/partitions.py [--rounds 3] [--jobs 100000] [--server valkey|redis] [--no-results]
+    python -m benchmarks.partitions [--rounds 3] [--jobs 100000] [--server valkey|redis] [--no-results]
 
 Each round drains the same jobs three times with `chute work app:jobs --burst`: on one server, on a Cluster of one node, and on one of four
 nodes with a queue of eight partitions. On few cores the rate says nothing about a Cluster, whose nodes are meant to have a machine each; what
@@ -19,8 +19,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
 
 import chute
 from servers import Kind, Server, until
@@ -117,7 +115,9 @@ def main(options: argparse.Namespace) -> None:
             with shape() as (servers, url, partitions):
                 rounds[name].append(drain(servers, url, partitions, options))
     print(f"{options.server}, {options.jobs:,} jobs, {options.rounds} rounds, {os.cpu_count()} cores, Python {sys.version.split()[0]}")
-    print(f"{'':12}{'jobs/s':>10}{'server µs/job':>16}{'of them idle':>14}{'jobs per server-CPU s, without':>32}{'commands, most/least':>22}")
+    print(
+        f"{'':12}{'jobs/s':>10}{'server µs/job':>16}{'of them idle':>14}{'jobs per server-CPU s, without':>32}{'commands, most/least':>22}"
+    )
     for name, done in rounds.items():
         cost = statistics.median(each.cpu for each in done) / options.jobs
         idle = statistics.median(each.idle for each in done) / options.jobs
