@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chute.worker.held import Held
-from chute.worker.slots import MAX_PREFETCH, Slots
+from chute.worker.slots import MAX_PREFETCH, NEAR, Slots
 from worker.made import lane
 
 LANE = lane()
@@ -59,6 +59,22 @@ def test_prefetch_grows_at_once_and_falls_by_a_quarter() -> None:
         slots.adapt(ran)
         seen.append(slots.prefetch)
     assert seen == [10, 100, 75, 56, 42, 31, 23, 17]
+
+
+def test_prefetch_grows_beyond_what_a_near_server_needs_only_when_nothing_was_left_to_run() -> None:
+    slots = holding(10, ready=1)
+    seen: list[int] = []
+    for ran in (400, 5000, 5000):
+        slots.adapt(ran)
+        seen.append(slots.prefetch)
+    slots.ready.clear()
+    slots.adapt(1500)
+    seen.append(slots.prefetch)
+    slots.ready.extend(jobs(1, 500))
+    for _ in range(3):
+        slots.adapt(1500)
+        seen.append(slots.prefetch)
+    assert seen == [800, NEAR, NEAR, 3000, 2812, 2636, 2471]
 
 
 @given(st.lists(st.integers(0, 100_000), max_size=60))
