@@ -11,12 +11,25 @@ import msgspec
 
 from chaos import ROOT, ledger, seeded
 from chaos.play import Entry, play
-from chaos.rows import availability, clocks, handlers, load, network, server, upgrades, workers
+from chaos.rows import availability, clocks, handlers, load, network, server, soak, surroundings, turns, upgrades, volume, workers
 from servers import Kind
 
 ROWS = {
     row.id: row
-    for row in (*workers.ROWS, *handlers.ROWS, *server.ROWS, *network.ROWS, *availability.ROWS, *clocks.ROWS, *upgrades.ROWS, *load.ROWS)
+    for row in (
+        *workers.ROWS,
+        *handlers.ROWS,
+        *surroundings.ROWS,
+        *server.ROWS,
+        *network.ROWS,
+        *availability.ROWS,
+        *clocks.ROWS,
+        *upgrades.ROWS,
+        *volume.ROWS,
+        *load.ROWS,
+        *turns.ROWS,
+        *soak.ROWS,
+    )
 }
 USUAL = ("W01", "W03", "W04", "W07", "W11", "W12", "S01", "S05", "S10", "S12", "S13", "N03", "N04", "H01", "H06", "L05")
 """What is played when no row is named: a few minutes that find most of what can be broken."""

@@ -46,6 +46,22 @@ async def work(ms: int) -> Answer:
 
 
 @jobs.task
+async def padded(ms: int, pad: str) -> Answer:
+    """Takes so long, and brings so much."""
+    with noted() as answer:
+        await asyncio.sleep(ms / 1000)
+        return answer
+
+
+@jobs.task
+async def holds(ms: int) -> Answer:
+    """Takes a minute as long as there is something to hold on to."""
+    with noted() as answer:
+        await asyncio.sleep(60 if oracle.held_on() else 0)
+        return answer
+
+
+@jobs.task
 def threaded(ms: int) -> Answer:
     """Takes so long, in a thread."""
     with noted() as answer:

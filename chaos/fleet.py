@@ -105,8 +105,13 @@ class Fleet:
 
     def producer(self, url: str, *words: object) -> None:
         """Starts a producer; the words are those of `load`."""
-        process, log = self._spawn("producer", url, TEST_CLOCK, "-m", "chaos.load", *map(str, words))
+        self.program(url, "chaos.load", *words)
+
+    def program(self, url: str, module: str, *words: object, clock: Clock = TEST_CLOCK) -> Process:
+        """Starts another program of the suite. It ends with the producers, if it has not before."""
+        process, log = self._spawn(module.rpartition(".")[2], url, clock, "-m", module, *map(str, words))
         self._others.append((process, log))
+        return process
 
     def producers(self) -> list[int]:
         """The processes that put jobs in."""

@@ -4,8 +4,8 @@
 
 `plain` is any program: LPUSH through a client that repeats nothing. `chute` is Chute's own enqueue, singly, delayed and many at once;
 `confirmed` is the same, and waits until a replica has them too; `delayed` wants each to be run a second later. Where the queue has
-partitions, a job's id is its key. The
-jobs are named NAME-1, NAME-2, ... in the order in which they were sent, and take LOWEST to HIGHEST milliseconds.
+partitions, a job's id is its key. The jobs are named NAME-1, NAME-2, ... in the order in which they were sent, and take LOWEST to HIGHEST
+milliseconds.
 """
 
 import contextlib

@@ -108,6 +108,16 @@ def held(directory: Path, pid: int) -> int:
     return sum(run.ended is None for run in runs_of(path)) if path.exists() else 0
 
 
+def hold_on(directory: Path, *, on: bool) -> None:
+    """Tells the handlers that hold on whether they should; it concerns those that begin from then on."""
+    (directory / "hold").touch() if on else (directory / "hold").unlink()
+
+
+def held_on() -> bool:
+    """Whether such a handler should, as it begins."""
+    return (Path(os.environ[DIRECTORY]) / "hold").exists()
+
+
 def now() -> int:
     """The clock of every line."""
     return time.monotonic_ns()
