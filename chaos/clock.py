@@ -10,13 +10,19 @@ from chaos.fleet import Skipped
 from servers import Kind, Server
 
 _LIBRARY = next(Path("/usr/lib").glob("**/faketime/libfaketime.so.1"), None)
+_MALLOC = next(Path("/usr/lib").glob("**/libc_malloc_debug.so.0"), None)
+"""Put before the allocator of Redis, jemalloc: that asks for the time while it begins, and libfaketime needs memory before it can tell it."""
 _USUAL = {"LD_PRELOAD": str(_LIBRARY), "FAKETIME_DONT_FAKE_MONOTONIC": "1"}
 
 
-def needed() -> None:
-    """Raises Skipped where there is no libfaketime."""
+def needed(kind: Kind = "valkey") -> None:
+    """Raises Skipped where there is no libfaketime, or none that such a server can live with."""
     if _LIBRARY is None:
         raise Skipped("libfaketime is not installed (Debian: apt-get install libfaketime)")
+    if kind == "redis" and _MALLOC is None:
+        raise Skipped(
+            "jemalloc and libfaketime cannot live together, and there is no other allocator to put before it (glibc 2.34 has one)"
+        )
 
 
 def wrong(how: str) -> dict[str, str]:
@@ -35,8 +41,9 @@ class Clocked(Server):
         """As any server; with the clock that it was given last."""
         self.shift(0)
         ours: dict[str, str] = {}
-        if _LIBRARY is not None:
-            ours = {**_USUAL, "FAKETIME_TIMESTAMP_FILE": str(self._offset), "FAKETIME_NO_CACHE": "1"}
+        if _LIBRARY is not None and (self.kind == "valkey" or _MALLOC is not None):
+            before = f"{_MALLOC}:" if self.kind == "redis" else ""
+            ours = {**_USUAL, "LD_PRELOAD": f"{before}{_LIBRARY}", "FAKETIME_TIMESTAMP_FILE": str(self._offset), "FAKETIME_NO_CACHE": "1"}
         os.environ.update(ours)  # inherited by what is started now, and by nobody else
         try:
             super().start(*more)

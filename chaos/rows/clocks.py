@@ -20,8 +20,8 @@ HOUR = "+3600", "-3600", "+0 x2"
 
 def server_clock_jumps(stage: Stage) -> None:
     """Nobody is taken for dead by it, and who dies then is missed in time."""
-    clock.needed()
     server = stage.server
+    clock.needed(server.kind)
     assert isinstance(server, Clocked)
     stage.workers(3)
     stage.produce(150)

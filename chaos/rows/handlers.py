@@ -78,17 +78,19 @@ def raises(stage: Stage) -> None:
 
 def blocked_loops(stage: Stage) -> None:
     """time.sleep in an async handler, for three times as long as a silent worker may live: reported within about a second, and no death."""
-    stage.workers(1)
     with stage.fleet.under(app=RUDE):
-        (worker,) = stage.workers(1, *CHILDREN)
+        workers = stage.workers(2, *CHILDREN)
     before = set(stage.client.hkeys(final.WORKERS))
+
+    def told() -> int:
+        return sum(worker.log.read_text().count("does not come by") for worker in workers)
+
     for n in range(1, stage.times + 1):
-        job = f"blocks-{n}"
-        told = worker.log.read_text().count("does not come by")
+        job, known = f"blocks-{n}", told()
         stage.push({job: {"@task": "blocks", "ms": int(3000 * DEAD_AFTER)}})
         run = run_of(stage, job)
         stage.push({f"beside{n}-{i}": {"@task": "work", "ms": 50} for i in range(1, 51)})
-        seen = until(lambda told=told: worker.log.read_text().count("does not come by") > told, 5)
+        seen = until(lambda known=known: told() > known, 5)
         took = (oracle.now() - run.started) / 1e9
         stage.expect(seen and took < stage.limit(1.25), f"a blocked loop was reported after {took:.2f} s")
         stage.strike("a blocked loop", "none", [run.pid], lambda: until(lambda: not final.pending(stage.client), 30))

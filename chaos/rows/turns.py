@@ -1,6 +1,7 @@
 """Rows L06: who gets a turn. Many queues, one of them hot; many workers of one queue; queues that nobody asked about."""
 
 import json
+import os
 import subprocess
 import sys
 import time
@@ -89,14 +90,14 @@ def many_queues(stage: Stage) -> None:
         piped.execute()
 
     stage.strike_server("10,000 queues", act)
+    rate = stage.rate_while(lambda: time.sleep(2))
+    stage.expect(rate > 0.9 * normal, f"{rate:,.0f}/s beside {QUEUES:,} queues, {normal:,.0f}/s before")
     began = time.monotonic()
-    shown: list[subprocess.CompletedProcess[bytes]] = []
     look = [sys.executable, "-m", "chute", "stats", "--json", "--url", stage.place.url]
-    rate = stage.rate_while(lambda: (shown.append(subprocess.run(look, capture_output=True, cwd=ROOT, check=False)), time.sleep(1)))
-    took = time.monotonic() - began - 1
-    stage.expect(shown[0].returncode == 0 and b"q9999" in shown[0].stdout, f"chute stats: {shown[0].stderr[-200:]!r}")
+    shown = subprocess.run(look, capture_output=True, cwd=ROOT, env={**os.environ, "PYTHONPATH": str(stage.fleet.src)}, check=False)
+    took = time.monotonic() - began
+    stage.expect(shown.returncode == 0 and b"q9999" in shown.stdout, f"chute stats: {shown.stderr[-200:]!r}")
     stage.expect(took < stage.limit(10), f"chute stats took {took:.1f} s")
-    stage.expect(rate > 0.8 * normal, f"{rate:,.0f}/s beside {QUEUES:,} queues, {normal:,.0f}/s before")
     print(f"chute stats of {QUEUES:,} queues took {took:.1f} s", file=sys.stderr)
     until(lambda: not final.pending(stage.client), 30)
 

@@ -84,7 +84,7 @@ def told_twice(stage: Stage) -> None:
     stage.produce(60)
     for n in range(2 * stage.times):
         (worker,) = stage.workers(1, "--grace", "5")
-        stage.push({f"long{n}-{i}": {"@task": "work", "ms": 2000} for i in range(1, 17)})
+        stage.push({f"long{n}-{i}": {"@task": "work", "ms": 4500} for i in range(1, 11)})
         until(lambda worker=worker, n=n: _runs_one_of(stage, worker, f"long{n}-"), 10)
         stage.strike("SIGTERM, SIGTERM", "none", worker.pids(), lambda worker=worker: _told_twice(stage, worker))
     for n in range(2 * stage.times):
@@ -95,6 +95,8 @@ def told_twice(stage: Stage) -> None:
         time.sleep(1)
         stage.kill(worker, worker.pids())
         stage.fleet.forget(worker)
+    stage.fleet.quiet()
+    until(lambda: not final.pending(stage.client), 30)
 
 
 def _runs_one_of(stage: Stage, worker: Worker, named: str) -> bool:
