@@ -96,3 +96,5 @@ MORE = (
     Bug("due jobs are moved one at a time", "L07", "until all were released", (Edit("holdings.py", "(want=CHUNK)", "(want=1)"),)),
     Bug("a job is popped without a lease", "L08", "lost", _KNOWN["a job is popped without a lease"]),
 )  # fmt: skip
+
+ALL = (*BUGS, *MORE)
