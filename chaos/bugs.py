@@ -26,7 +26,7 @@ MORE = (
         (Edit("supervisor/settle.py", _CHARGE, _CHARGE.replace(":", " and child.code:")),),
     ),
     Bug(
-        "what is no Exception is not contained", "W09", "",
+        "what is no Exception is not contained", "W09", "no result after",
         (Edit("worker/execute.py", _JUDGED, _JUDGED.replace("BaseException", "Exception")),),
     ),
     Bug(
@@ -59,7 +59,7 @@ MORE = (
         (Edit("cli/logs.py", _WRITE, "        except ZeroDivisionError:\n            pass\n\n\nclass Print"),),
     ),
     Bug(
-        "workers are named by host and process number", "W19", "",
+        "workers are named by host and process number", "W19", "did not register",
         (
             Edit(
                 "worker/lane.py", "secrets.token_hex(16)",
