@@ -83,7 +83,7 @@ MORE = (
     ),
     Bug("results live for ever", "L02", "keys,", (Edit("scripts/finish.lua", "not bad(try('EXPIRE', key, ttl))", "true"),)),
     Bug("a claim has no bound in bytes", "L03", "are allowed", (Edit("scripts/claim.lua", "tonumber(ARGV[4])", "1e15"),)),
-    Bug("the dead's jobs are taken over at once", "L04", "scripts took more", (Edit("worker/reclaim.py", "PAGE = 32\n", "PAGE = 3999\n"),)),
+    Bug("the dead's jobs are taken over at once", "L04", "arguments at once", (Edit("worker/reclaim.py", "PAGE = 32\n", "PAGE = 3999\n"),)),
     Bug(
         "the queues come in a fixed order", "L06", "p99 of the wait",
         (Edit("worker/claim.py", "    return lane.turn.rank, lane.served\n", "    return lane.turn.rank, 0.0 if lane.name == 'jobs' else 1.0\n"),),

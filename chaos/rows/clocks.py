@@ -1,6 +1,5 @@
 """Rows T: clocks that jump, that differ, that stand still. Nothing but the time at which something is due may depend on one."""
 
-import random
 import signal
 import time
 from collections.abc import Callable
@@ -15,6 +14,8 @@ from servers import until
 JUMPS = (-3000, 0, 40)
 """Seconds. Back by fifty minutes: with an hour, the results of that time would be too old when it comes back, as their TTL says. And ahead in the
 end: a job that is due at a time to which the clock never comes would wait for it."""
+APART = 0.25
+"""Seconds between two machines that wake: all of them together are fewer than a worker may be silent."""
 HOUR = "+3600", "-3600", "+0 x2"
 
 
@@ -68,25 +69,28 @@ def clocks_differ(stage: Stage) -> None:
 
 
 def all_suspended(stage: Stage) -> None:
-    """The machine sleeps: server, workers and producers stand still for ten times the time of death, and wake in any order."""
-    stage.workers(4)
+    """All machines sleep: server, workers and programs stand still for ten times the time of death. They wake one after the other, in any order;
+    who is the first finds the others as he left them."""
+    workers = stage.workers(4)
     stage.produce(150)
     assert stage.server.process is not None
-    server = stage.server.process.pid
+    server = [stage.server.process.pid]
     for n in range(2 * stage.times):
         time.sleep(1)
-        others = [*stage.fleet.pids(), *stage.fleet.producers()]
-        random.Random(stage.seed + n).shuffle(others)
-        order = [server, *others] if n % 2 else [*others, server]
-        _nobody_dies(stage, lambda order=order: stage.strike_server("all are suspended", lambda: _sleep(order)))
+        machines = [worker.pids() for worker in workers]
+        stage.chance.shuffle(machines)
+        order = [*machines, server] if n % 2 else [server, *machines]
+        _nobody_dies(stage, lambda order=order: stage.strike_server("all are suspended", lambda: _sleep(stage, order)))
 
 
-def _sleep(pids: list[int]) -> None:
-    processes.send_signal(pids, signal.SIGSTOP)
+def _sleep(stage: Stage, machines: list[list[int]]) -> None:
+    others = stage.fleet.producers()
+    processes.send_signal([*others, *[pid for machine in machines for pid in machine]], signal.SIGSTOP)
     time.sleep(10 * DEAD_AFTER)
-    for pid in pids:
-        processes.send_signal([pid], signal.SIGCONT)
-        time.sleep(0.02)
+    for machine in machines:
+        processes.send_signal(machine, signal.SIGCONT)
+        time.sleep(APART)
+    processes.send_signal(others, signal.SIGCONT)
 
 
 def _nobody_dies(stage: Stage, act: Callable[[], object]) -> None:
