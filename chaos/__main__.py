@@ -9,12 +9,28 @@ from pathlib import Path
 
 import msgspec
 
-from chaos import ROOT, ledger, seeded
+from chaos import ROOT, bugs, ledger, seeded
 from chaos.play import Entry, play
-from chaos.rows import availability, load, network, server, upgrades, workers
+from chaos.rows import availability, clocks, handlers, load, network, server, soak, surroundings, turns, upgrades, volume, workers
 from servers import Kind
 
-ROWS = {row.id: row for row in (*workers.ROWS, *server.ROWS, *network.ROWS, *availability.ROWS, *upgrades.ROWS, *load.ROWS)}
+ROWS = {
+    row.id: row
+    for row in (
+        *workers.ROWS,
+        *handlers.ROWS,
+        *surroundings.ROWS,
+        *server.ROWS,
+        *network.ROWS,
+        *availability.ROWS,
+        *clocks.ROWS,
+        *upgrades.ROWS,
+        *volume.ROWS,
+        *load.ROWS,
+        *turns.ROWS,
+        *soak.ROWS,
+    )
+}
 USUAL = ("W01", "W03", "W04", "W07", "W11", "W12", "S01", "S05", "S10", "S12", "S13", "N03", "N04", "H01", "H06", "L05")
 """What is played when no row is named: a few minutes that find most of what can be broken."""
 KINDS: tuple[Kind, ...] = ("redis", "valkey")
@@ -33,11 +49,15 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--seed", type=int, default=int(time.time()), help="the same loads and the same choices again")
     parser.add_argument("--times", type=int, default=1, help="so many times as many faults in each row (default 1)")
     parser.add_argument("--at-once", type=int, default=2, help="rows that are played side by side (default 2)")
-    parser.add_argument("--seeded", action="store_true", help="put known bugs into a copy of the source: each must turn its row red")
+    parser.add_argument(
+        "--seeded", action="store_true", help="put known bugs into a copy of the source: each must turn its row red. With rows: theirs"
+    )
     parser.add_argument("--src", type=Path, default=ROOT / "src", help=argparse.SUPPRESS)
     parser.add_argument("--json", action="store_true", help=argparse.SUPPRESS)
     given = parser.parse_args()
-    given.rows = list(ROWS) if given.rows == ["all"] else given.rows or list(USUAL)
+    everywhere = given.rows == ["all"]
+    given.bugs = [bug for bug in bugs.ALL if everywhere or bug.row in given.rows] if given.rows else seeded.BUGS
+    given.rows = list(ROWS) if everywhere else given.rows or list(USUAL)
     if unknown := [row for row in given.rows if row not in ROWS]:
         parser.error(f"no row {unknown[0]}; there are {' '.join(ROWS)}")
     return given
@@ -80,7 +100,7 @@ def main() -> int:
         return 0
     with ThreadPoolExecutor(given.at_once) as pool:
         if given.seeded:
-            return seeded.main(pool, apart, kinds[0], given.seed)
+            return seeded.main(given.bugs, pool, apart, kinds[0], given.seed)
         plays = [
             pool.submit(apart, row, kind, given.seed, given.times, given.src)
             for row in given.rows

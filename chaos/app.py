@@ -21,7 +21,7 @@ Answer = dict[str, str | int]
 
 
 @contextmanager
-def _noted() -> Iterator[Answer]:
+def noted() -> Iterator[Answer]:
     """Notes what becomes of the job that runs inside; gives what it should return."""
     here = chute.context()
     who = (here.job_id, here.tag, here.attempt)
@@ -40,15 +40,31 @@ def _noted() -> Iterator[Answer]:
 @jobs.task(default=True)
 async def work(ms: int) -> Answer:
     """Takes so long."""
-    with _noted() as answer:
+    with noted() as answer:
         await asyncio.sleep(ms / 1000)
+        return answer
+
+
+@jobs.task
+async def padded(ms: int, pad: str) -> Answer:
+    """Takes so long, and brings so much."""
+    with noted() as answer:
+        await asyncio.sleep(ms / 1000)
+        return answer
+
+
+@jobs.task
+async def holds(ms: int) -> Answer:
+    """Takes a minute as long as there is something to hold on to."""
+    with noted() as answer:
+        await asyncio.sleep(60 if oracle.held_on() else 0)
         return answer
 
 
 @jobs.task
 def threaded(ms: int) -> Answer:
     """Takes so long, in a thread."""
-    with _noted() as answer:
+    with noted() as answer:
         time.sleep(ms / 1000)
         return answer
 
@@ -56,7 +72,7 @@ def threaded(ms: int) -> Answer:
 @jobs.task(backoff=0.05)
 async def flaky(ms: int) -> Answer:
     """Raises the first time."""
-    with _noted() as answer:
+    with noted() as answer:
         await asyncio.sleep(ms / 1000)
         if chute.context().attempt == 1:
             raise RuntimeError("the first run raises")
@@ -66,7 +82,7 @@ async def flaky(ms: int) -> Answer:
 @jobs.task(retries=0)
 async def doomed(ms: int) -> Answer:
     """Raises."""
-    with _noted():
+    with noted():
         await asyncio.sleep(ms / 1000)
         raise RuntimeError("this one always raises")
 
@@ -74,7 +90,7 @@ async def doomed(ms: int) -> Answer:
 @jobs.task
 async def crash(ms: int) -> Answer:
     """Takes its process with it."""
-    with _noted() as answer:
+    with noted() as answer:
         await asyncio.sleep(ms / 1000)
         ctypes.string_at(0)
         return answer
@@ -83,7 +99,7 @@ async def crash(ms: int) -> Answer:
 @jobs.task(timeout=1, retries=0)
 async def spin(ms: int) -> Answer:
     """Never ends, and blocks the loop."""
-    with _noted():
+    with noted():
         while True:
             pass
 
@@ -91,7 +107,7 @@ async def spin(ms: int) -> Answer:
 @jobs.task(timeout=1, retries=0)
 def spin_in_thread(ms: int) -> Answer:
     """Never ends, in a thread."""
-    with _noted():
+    with noted():
         while True:
             pass
 
@@ -99,6 +115,6 @@ def spin_in_thread(ms: int) -> Answer:
 @jobs.task
 def hog(letters: int) -> Answer:
     """Keeps the interpreter's lock; each letter doubles the time."""
-    with _noted() as answer:
+    with noted() as answer:
         re.match("(a+)+$", "a" * letters + "b")
         return answer

@@ -124,10 +124,10 @@ def _compare(found: Findings, job: str, result: dict[str, str], runs: list[Run],
     if result.get("status") != "completed":
         return
     tags = [run.tag for run in runs if run.how == "done"]
-    tag = result.get("tag", "")
+    tag = result.get("@tag", "")
     if tag not in map(str, tags):
         found.unrun.append(job)
-    elif result.get("echo") != job or result.get("@tag") != tag:
+    elif "@result_error" not in result and (result.get("echo") != job or result.get("tag") != tag):  # else there was a value to store
         found.mismatched.append(job)
     elif int(tag) < max(tags) and not retold:
         found.stale.append(job)

@@ -4,7 +4,11 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 from chaos import ROOT, oracle, processes
 from chaos.processes import Process
@@ -25,6 +29,17 @@ class Skipped(Exception):
     """A row cannot be played here: what it needs is not there. It says why, and counts as neither passed nor red."""
 
 
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """How a process is started. `app`: what a worker works. `before`: words before its command, of a program that sets limits and then becomes
+    it. `environment`: beside what all have. `out`: where it writes to, instead of a log of its own."""
+
+    app: str = "chaos.app:jobs"
+    before: tuple[str, ...] = ()
+    environment: Mapping[str, str] = field(default_factory=dict)
+    out: Path | None = None
+
+
 class Worker:
     """One `chute work`."""
 
@@ -37,8 +52,9 @@ class Worker:
         return children(self.pid)
 
     def pids(self) -> list[int]:
-        """Every process that may run jobs."""
-        return [self.pid, *self.children()]
+        """Every process that may run jobs, or that keeps those; also below what made a namespace for them."""
+        below = self.children()
+        return [self.pid, *below, *[pid for child in below for pid in children(child)]]
 
     def held(self) -> int:
         """How many jobs it has started and not ended."""
@@ -66,21 +82,40 @@ class Fleet:
     def __init__(self, notes: Path, src: Path) -> None:
         self.notes, self.src = notes, src
         self.workers: list[Worker] = []
+        self.terms = Terms()
         self._others: list[tuple[Process, Path]] = []
         self._started = 0
+
+    @contextmanager
+    def under(self, **terms: Any) -> Iterator[None]:
+        """What is started inside is started under other terms, by the names of their fields."""
+        usual, self.terms = self.terms, replace(self.terms, **terms)
+        try:
+            yield
+        finally:
+            self.terms = usual
 
     def worker(self, url: str, *options: str, clock: Clock = TEST_CLOCK) -> Worker:
         """Starts a worker. `clock`: its beat, and after how long it takes others for dead."""
         given = ("--concurrency", str(SLOTS), "--grace", str(GRACE), *options)
-        process, log = self._spawn("worker", url, clock, "-m", "chute", "work", "chaos.app:jobs", *given)
+        process, log = self._spawn("worker", url, clock, "-m", "chute", "work", self.terms.app, *given)
         worker = Worker(process, log, self.notes)
         self.workers.append(worker)
         return worker
 
     def producer(self, url: str, *words: object) -> None:
         """Starts a producer; the words are those of `load`."""
-        process, log = self._spawn("producer", url, TEST_CLOCK, "-m", "chaos.load", *map(str, words))
+        self.program(url, "chaos.load", *words)
+
+    def program(self, url: str, module: str, *words: object, clock: Clock = TEST_CLOCK) -> Process:
+        """Starts another program of the suite. It ends with the producers, if it has not before."""
+        process, log = self._spawn(module.rpartition(".")[2], url, clock, "-m", module, *map(str, words))
         self._others.append((process, log))
+        return process
+
+    def producers(self) -> list[int]:
+        """The processes that put jobs in."""
+        return [process.pid for process, _ in self._others]
 
     def pids(self) -> list[int]:
         """Every process that may run jobs."""
@@ -122,16 +157,19 @@ class Fleet:
 
     def _spawn(self, kind: str, url: str, clock: Clock, *words: str) -> tuple[Process, Path]:
         self._started += 1
-        log = self.notes / f"{kind}-{self._started}.log"
+        log = self.terms.out or self.notes / f"{kind}-{self._started}.log"
         environment = {
             oracle.DIRECTORY: str(self.notes),
             "CHUTE_URL": url,
             "CHUTE_BEAT": str(clock[0]),
             "CHUTE_DEAD_AFTER": str(clock[1]),
             "PYTHONPATH": f"{self.src}{os.pathsep}{ROOT}",
+            **self.terms.environment,
         }
-        return processes.spawn([sys.executable, *words], environment, log), log
+        return processes.spawn([*self.terms.before, sys.executable, *words], environment, log), log
 
 
 def _end_of(log: Path) -> str:
+    if not log.is_file():
+        return f"(it wrote to {log})"
     return " | ".join(log.read_text(errors="replace").strip().splitlines()[-3:])

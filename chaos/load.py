@@ -3,8 +3,9 @@
     python -m chaos.load KIND NAME SEED RATE LOWEST HIGHEST
 
 `plain` is any program: LPUSH through a client that repeats nothing. `chute` is Chute's own enqueue, singly, delayed and many at once;
-`confirmed` is the same, and waits until a replica has them too. Where the queue has partitions, a job's id is its key. The
-jobs are named NAME-1, NAME-2, ... in the order in which they were sent, and take LOWEST to HIGHEST milliseconds.
+`confirmed` is the same, and waits until a replica has them too; `delayed` wants each to be run a second later. Where the queue has
+partitions, a job's id is its key. The jobs are named NAME-1, NAME-2, ... in the order in which they were sent, and take LOWEST to HIGHEST
+milliseconds.
 """
 
 import contextlib
@@ -27,6 +28,7 @@ from chaos import app, oracle
 from chute.errors import ChuteError, Rejected, ServerUnavailable, Unconfirmed
 
 TASKS, WEIGHTS = ("work", "threaded", "flaky", "doomed"), (84, 8, 6, 2)
+DELAY = 1.0
 Jobs = dict[str, dict[str, object]]
 _notes = oracle.Notebook("sent")
 
@@ -60,10 +62,10 @@ def plain(client: redis.Redis) -> Callable[[Jobs, random.Random], None]:
 
 def own(how: dict[str, Any], jobs: Jobs, chance: random.Random) -> None:
     """Sends with Chute's own enqueue; how: options of every job."""
-    delay = 0.02 if chance.random() < 0.1 else None
+    given = {"delay": 0.02 if chance.random() < 0.1 else None, **how}
     spread = oracle.PARTITIONS in os.environ
     calls = [
-        app.jobs.tasks[str(fields["@task"])].options(job_id=job, delay=delay, **how, **({"key": job} if spread else {})).bind(fields["ms"])
+        app.jobs.tasks[str(fields["@task"])].options(job_id=job, **given, **({"key": job} if spread else {})).bind(fields["ms"])
         for job, fields in jobs.items()
     ]
     try:
@@ -84,7 +86,8 @@ def sender(kind: str) -> Callable[[Jobs, random.Random], None]:
     """How a producer of that kind sends."""
     if kind == "plain":
         return plain(redis.Redis.from_url(app.jobs.endpoint.url(), retry=Retry(NoBackoff(), 0), socket_timeout=2))
-    return partial(own, {"confirm": "replica"} if kind == "confirmed" else {})
+    hows: dict[str, dict[str, Any]] = {"confirmed": {"confirm": "replica"}, "delayed": {"delay": DELAY}}
+    return partial(own, hows.get(kind, {}))
 
 
 def batch(name: str, first: int, size: int, chance: random.Random, lowest: int, highest: int) -> Jobs:

@@ -31,7 +31,8 @@ class Notebook:
         pid, file = self._file
         if pid != os.getpid():
             pid = os.getpid()
-            path = Path(os.environ[DIRECTORY]) / f"{self._kind}-{pid}"
+            known_as = os.readlink("/proc/self")  # to whoever reads the files: in a namespace of its own it has another number
+            path = Path(os.environ[DIRECTORY]) / f"{self._kind}-{known_as}"
             file = os.open(path, os.O_APPEND | os.O_CREAT | os.O_WRONLY | os.O_CLOEXEC, 0o600)
             self._file = (pid, file)
         os.write(file, " ".join(map(str, words)).encode() + b"\n")
@@ -105,6 +106,16 @@ def held(directory: Path, pid: int) -> int:
     """How many jobs the process has started and not ended."""
     path = directory / f"ran-{pid}"
     return sum(run.ended is None for run in runs_of(path)) if path.exists() else 0
+
+
+def hold_on(directory: Path, *, on: bool) -> None:
+    """Tells the handlers that hold on whether they should; it concerns those that begin from then on."""
+    (directory / "hold").touch() if on else (directory / "hold").unlink()
+
+
+def held_on() -> bool:
+    """Whether such a handler should, as it begins."""
+    return (Path(os.environ[DIRECTORY]) / "hold").exists()
 
 
 def now() -> int:

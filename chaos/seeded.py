@@ -5,7 +5,7 @@ A row that stays green with its bug proves nothing, and a bug that can no longer
 
 import shutil
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from pathlib import Path
@@ -116,13 +116,13 @@ def caught(bug: Bug, apart: Callable[..., Entry], kind: Kind, seed: int) -> tupl
     return bool(telling), (telling or entry.complaints or ["nothing was noticed"])[0]
 
 
-def main(pool: Executor, apart: Callable[..., Entry], kind: Kind, seed: int) -> int:
+def main(bugs: Sequence[Bug], pool: Executor, apart: Callable[..., Entry], kind: Kind, seed: int) -> int:
     """Plants every bug, prints what became of it; the exit code."""
-    plays = [pool.submit(caught, bug, apart, kind, seed) for bug in BUGS]
+    plays = [pool.submit(caught, bug, apart, kind, seed) for bug in bugs]
     seen = 0
-    for bug, each in zip(BUGS, plays, strict=True):
+    for bug, each in zip(bugs, plays, strict=True):
         red, why = each.result()
         seen += red
         print(f"{'caught' if red else 'MISSED'}  {bug.row}  {bug.what}: {why}")
-    print(f"{seen} of {len(BUGS)} seeded bugs were caught on {kind}")
-    return int(seen < len(BUGS))
+    print(f"{seen} of {len(bugs)} seeded bugs were caught on {kind}")
+    return int(seen < len(bugs))

@@ -98,6 +98,18 @@ def test_throwing_away(server: Server, endpoint: Endpoint) -> None:
     assert list(admin.letters(endpoint, QUEUE)) == []
 
 
+def test_many_queues_are_looked_at_and_their_names_are_read_once(server: Server, endpoint: Endpoint) -> None:
+    client = server.client()
+    client.sadd("queues", *[f"q{n}" for n in range(50)], "q7:0", "q7:1")
+    client.lpush("queue:q7:1", "{}")
+    client.config_resetstat()
+    found = admin.survey(endpoint)
+    assert len(found) == 50
+    assert [each.queue for each in found if each.depth] == ["q7"]
+    assert client.info("commandstats")["cmdstat_smembers"]["calls"] == 1
+    assert [each.queue for each in admin.survey(endpoint, ["q7", "unknown"])] == ["q7", "unknown"]
+
+
 @pytest.mark.leaves("workers", "leases")
 def test_a_queue_at_a_glance(server: Server, endpoint: Endpoint) -> None:
     client = server.client()

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from chaos import ROOT, checker, oracle, seeded
+from chaos import ROOT, bugs, checker, oracle, seeded
 from chaos.checker import Fault, judge
 from chaos.final import Final
 from chaos.oracle import History, Run
@@ -71,6 +71,10 @@ def test_what_went_well_is_no_violation() -> None:
             told(ran("a", how="cancelled"), ran("a", 5, OTHER, 2, 3), ran("a", 4, at=2, until=4), accepted="a"),
             Final(results=completed("a", 4)), "1 have the result of a run that had lost its lease: a", id="a late finish won",
         ),
+        pytest.param(
+            told(accepted="a"), Final(results={"a": {"status": "completed", "@result_error": "too large", "@tag": "1"}}),
+            "1 finished without a run that ended: a", id="finished without a value, never run",
+        ),
         pytest.param(told(accepted="a"), Final(leased={"a"}), "1 left behind: a", id="left in flight"),
         pytest.param(told(accepted="a"), Final(queued={"a"}), "1 left behind: a", id="left in the queue"),
         pytest.param(told(), Final(leaks=["workers:{queue:jobs}"]), "1 left behind: workers:{queue:jobs}", id="a key too many"),
@@ -97,6 +101,12 @@ def test_a_fault_excuses_the_runs_that_it_struck_and_no_others(struck: Fault, ex
     history = told(ran("a"), ran("a", 2, OTHER, 2, 3), accepted="a")
     found = judge(history, Final(results=completed("a", 2)), [struck])
     assert found.over == ([] if excused else ["a"])
+
+
+def test_a_result_that_could_not_be_stored_is_that_of_its_run() -> None:
+    history = told(ran("a"), accepted="a")
+    final = Final(results={"a": {"status": "completed", "@result_error": "too large", "@tag": "1"}})
+    assert judge(history, final, []).violations() == []
 
 
 def test_one_fault_excuses_one_run() -> None:
@@ -167,7 +177,7 @@ def test_notes_are_read_as_they_were_written(tmp_path: Path, monkeypatch: pytest
     assert oracle.held(tmp_path, first.pid) == 1
 
 
-@pytest.mark.parametrize("bug", seeded.BUGS, ids=lambda bug: bug.what)
+@pytest.mark.parametrize("bug", bugs.ALL, ids=lambda bug: f"{bug.row} {bug.what}")
 def test_each_known_bug_fits_the_source(bug: seeded.Bug, tmp_path: Path) -> None:
     src = seeded.plant(bug, tmp_path)
     for edit in bug.edits:

@@ -1,4 +1,4 @@
-"""Rows L: too much, and rubbish in the keys that are ours."""
+"""Rows L that are about what the dead leave behind: very much, and rubbish in the keys that are ours."""
 
 import json
 import time
@@ -6,10 +6,32 @@ from typing import Any
 
 from chaos import final, oracle
 from chaos.rows import Row
+from chaos.rows.volume import watched_scripts
 from chaos.stage import Stage
 from servers import until
 
 RUBBISH = 5000
+HELD = 10_000
+
+
+def much_held(stage: Stage) -> None:
+    """A worker dies that had begun ten thousand jobs: all of them are given back, in pieces that hold up nobody."""
+    oracle.hold_on(stage.notes, on=True)
+    (victim,) = stage.workers(1, "--concurrency", str(HELD))
+    for first in range(0, HELD, 1000):
+        stage.push({f"held-{n}": {"@task": "holds", "ms": 0} for n in range(first, first + 1000)})
+    until(lambda: victim.held() == HELD, 20)
+    oracle.hold_on(stage.notes, on=False)
+    stage.workers(2)
+    with watched_scripts(stage, 0.01):
+        stage.kill(victim, [victim.pid])
+        began = time.monotonic()
+        stage.fleet.forget(victim)
+        back = until(lambda: stage.client.hlen(final.WORKERS) == 2, 30)  # a dead one is forgotten when it holds nothing more
+        took = time.monotonic() - began
+    stage.expect(stage.faults[-1].held == HELD, f"it held {stage.faults[-1].held:,} jobs, not {HELD:,}")
+    stage.expect(back and took < stage.limit(12), f"it took {took:.1f} s until nothing was left of what it held")
+    until(lambda: not final.pending(stage.client), 60)  # each runs alone: any of them may be to blame
 
 
 def corrupt_owners(stage: Stage) -> None:
@@ -59,4 +81,7 @@ def _sweep(stage: Stage) -> None:
         stage.client.hdel(final.WORKERS, *rubbish)
 
 
-ROWS = (Row("L05", "5,000 corrupt leases among the dead", "the sound ones are recovered", corrupt_owners, 1),)
+ROWS = (
+    Row("L04", "10,000 jobs held by a worker that is killed", "given back within 12 s, no script over 10 ms", much_held, 1, recovery=4.0),
+    Row("L05", "5,000 corrupt leases among the dead", "the sound ones are recovered", corrupt_owners, 1),
+)

@@ -14,7 +14,7 @@ import msgspec
 from chute import envelope, store
 from chute.connection import Endpoint
 from chute.envelope import Refused
-from chute.keys import base_of, is_job_id, is_partition, partition
+from chute.keys import base_of, is_job_id, is_partition, lists_of, partition
 from chute.store import Store
 
 STREAMS = ("dead", "refused")
@@ -44,7 +44,19 @@ class Stats:
 
 def stats(endpoint: Endpoint, name: str) -> Stats:
     """Looks at a queue, with its partitions."""
-    lists = [_stats(endpoint, each) for each in endpoint.run(store.lists_of(name))]
+    return survey(endpoint, [name])[0]
+
+
+def survey(endpoint: Endpoint, names: Sequence[str] = ()) -> list[Stats]:
+    """Looks at these queues, or at all that were ever worked. Which lists there are is asked once: there may be thousands."""
+    of_queue: dict[str, list[str]] = {}
+    for each in endpoint.run(store.lists()):
+        of_queue.setdefault(base_of(each), []).append(each)
+    return [_together(endpoint, name, lists_of(name, of_queue.get(name, []))) for name in names or sorted(of_queue)]
+
+
+def _together(endpoint: Endpoint, name: str, of_lists: list[str]) -> Stats:
+    lists = [_stats(endpoint, each) for each in of_lists]
     ages = [each.oldest_age for each in lists if each.oldest_age is not None]
     depth, running, scheduled, dead = (sum(column) for column in zip(*[each.counts for each in lists], strict=True))
     workers, rate, paused = max(each.workers for each in lists), sum(each.rate for each in lists), any(each.paused for each in lists)

@@ -41,6 +41,19 @@ async def block(path: str, seconds: float) -> None:
 
 
 @jobs.task
+async def deafen() -> None:
+    import signal
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+
+
+@jobs.task
+async def ruin(path: str) -> None:
+    with open(path, "a") as file:
+        print("started", os.getpid(), file=file, flush=True)
+    os.closerange(0, 1000)
+
+
+@jobs.task
 async def leave(code: int) -> None:
     os._exit(code)
 
@@ -372,6 +385,25 @@ def test_a_blocked_process_does_not_outlast_the_grace(server: Server, app: Path)
         assert work.wait() == 0
         assert time.monotonic() - asked < 3
     assert client.lrange("queue:jobs", 0, -1) == [b'{"job_id": "b", "@task": "block", "path": "%s", "seconds": 60}' % bytes(app / "ran")]
+
+
+def test_a_job_that_leaves_its_process_to_die_once_it_has_ended_is_charged_too(server: Server, app: Path) -> None:
+    client = server.client()
+    with Work("app", server.url, cwd=app) as work:
+        push(client, "jobs", {"job_id": "r", "@task": "ruin", "path": str(app / "ran")})
+        assert result(client, "r", 15)["@reason"] == "poison", work.stderr
+        assert len(ran(app / "ran", 3)) == 3
+
+
+def test_a_process_whose_signals_a_handler_took_away_does_not_outlast_the_grace(server: Server, app: Path) -> None:
+    client = server.client()
+    with Work("app", server.url, "--grace", "0.5", cwd=app) as work:
+        push(client, "jobs", {"job_id": "d", "@task": "deafen"})
+        assert result(client, "d")["status"] == "completed"
+        asked = time.monotonic()
+        work.signal(signal.SIGTERM)
+        assert work.wait() == 0
+        assert time.monotonic() - asked < 3
 
 
 def test_a_second_signal_ends_a_blocked_process_at_once(server: Server, app: Path) -> None:

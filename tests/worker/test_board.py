@@ -14,9 +14,11 @@ def test_what_one_process_marks_the_other_sees() -> None:
     assert set(theirs.started()) == {(1, 1001, 0.0), (2, 123_456_789_001, 17.5)}
     ours.end(first)
     assert list(theirs.started()) == [(2, 123_456_789_001, 17.5)]
+    assert theirs.ran() == {(1, 1001), (2, 123_456_789_001)}, "what has ended stays known"
     ours.start(3, 7, None)
     ours.end(second)
     assert list(theirs.started()) == [(3, 7, 0.0)]
+    assert theirs.ran() == {(3, 7), (2, 123_456_789_001)}, "until another takes its slot"
     ours.tick = 3.25
     ours.count([4, 3, 2, 1])
     theirs.prove(15, 9.5)

@@ -2,7 +2,7 @@
 
 import click
 
-from chute import admin, connection, store
+from chute import admin, connection
 from chute.admin import Stats
 from chute.cli.common import say, show_json, url_option
 from chute.cli.table import show_table
@@ -23,8 +23,7 @@ def stats(queues: tuple[str, ...], as_json: bool) -> None:
     oldest: how long the next job has waited. A queue that was paused is marked so.
     """
     endpoint = connection.endpoint()
-    names = [check_list_name(name) for name in queues] or endpoint.run(store.queues())
-    rows = [admin.stats(endpoint, name) for name in names]
+    rows = admin.survey(endpoint, [check_list_name(name) for name in queues])
     if as_json:
         for row in rows:
             show_json(row)

@@ -137,7 +137,7 @@ async def see_off(child: Child, patience: float, now: asyncio.Event) -> None:
     if not child.asked:
         child.terminate()
     await _until(child.gone, patience + DEAF, now)
-    if child.deaf:
+    if child.deaf or (child.ready and not child.stopping):  # it is busy, or a handler has taken its signals away
         child.kill()
     else:
         child.terminate()

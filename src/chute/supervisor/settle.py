@@ -1,4 +1,4 @@
-"""What a child held when it ended -> queued, or an end. Its board tells which of these jobs had started: nobody else pays for a death.
+"""What a child held when it ended -> queued, or an end. Its board tells which of these jobs had run: nobody else pays for a death.
 
 A child that we killed for a job that nothing else could stop is no death: that job took too long, and its neighbours go back as they are.
 """
@@ -38,14 +38,14 @@ class Settled:
 async def settle(ask: Ask, child: Child) -> Settled:
     """Closes each identity of a child that has ended and hands out what it held. `ask` must insist on an answer."""
     settled = Settled(Counter(), Counter())
-    started = {(number, lease) for number, lease, _ in child.board.started()}
+    ran = child.board.ran()  # what has ended and is still held has no outcome: its process may have died of what it left behind
 
     def fate(number: int, held: Held) -> bytes | Outcome:
         mark = (number, held.lease)
         end: bytes | Outcome = none_started(held)
         if mark in child.late and child.ready:
             end = _timed_out(held, child.ready.queues[held.holdings.name])
-        elif mark in started and not child.killed and not child.left:
+        elif mark in ran and not child.killed and not child.left:
             end = _charged(held, child)
         if not isinstance(end, bytes):
             settled.ended[base_of(held.holdings.name), held.task, end.kind] += 1

@@ -2,7 +2,7 @@
 
     cell 0   when its event loop last came by             (worker)     4 ints    jobs completed, failed, refused, run again
     1 a lane when the server last answered a beat of it   (supervisor) 1 float
-    n cells  the lease that the slot runs, 0 = none       (worker)     identity << 48 | lease
+    n cells  the lease that the slot runs, 0 = none       (worker)     identity << 48 | lease; negative once it has ended
     n cells  when that job must have ended, 0 = never     (worker)     1 float
     32 cells the status line of the terminal              (supervisor) length, text
 
@@ -46,15 +46,20 @@ class Board:
         return slot
 
     def end(self, slot: int) -> None:
-        """The job in this slot has ended."""
-        self._marks[slot] = 0
+        """The job in this slot has ended. Until another takes the slot it stays known: its outcome may never be stored."""
+        self._marks[slot] *= -1
         self._free.append(slot)
 
     def started(self) -> Iterator[tuple[int, int, float]]:
         """(identity, lease, deadline or 0) of each job that has started and not ended."""
         for slot, mark in enumerate(self._marks.tolist()):
-            if mark:
+            if mark > 0:
                 yield mark >> _LEASE_BITS, mark & _LEASE, self._deadlines[slot]
+
+    def ran(self) -> set[tuple[int, int]]:
+        """(identity, lease) of each job that has started, and of those that have ended the last in each slot."""
+        marks = map(abs, self._marks.tolist())
+        return {(mark >> _LEASE_BITS, mark & _LEASE) for mark in marks if mark}
 
     @property
     def tick(self) -> float:
