@@ -65,6 +65,8 @@ class Fleet:
 
     def __init__(self, notes: Path, src: Path) -> None:
         self.notes, self.src = notes, src
+        self.queues = "jobs"
+        """What the next workers work, by their names in `app`."""
         self.workers: list[Worker] = []
         self._others: list[tuple[Process, Path]] = []
         self._started = 0
@@ -72,7 +74,7 @@ class Fleet:
     def worker(self, url: str, *options: str, clock: Clock = TEST_CLOCK) -> Worker:
         """Starts a worker. `clock`: its beat, and after how long it takes others for dead."""
         given = ("--concurrency", str(SLOTS), "--grace", str(GRACE), *options)
-        process, log = self._spawn("worker", url, clock, "-m", "chute", "work", "chaos.app:jobs", *given)
+        process, log = self._spawn("worker", url, clock, "-m", "chute", "work", f"chaos.app:{self.queues}", *given)
         worker = Worker(process, log, self.notes)
         self.workers.append(worker)
         return worker

@@ -3,8 +3,8 @@
     python -m chaos.load KIND NAME SEED RATE LOWEST HIGHEST
 
 `plain` is any program: LPUSH through a client that repeats nothing. `chute` is Chute's own enqueue, singly, delayed and many at once;
-`confirmed` is the same, and waits until a replica has them too. Where the queue has partitions, a job's id is its key. The
-jobs are named NAME-1, NAME-2, ... in the order in which they were sent, and take LOWEST to HIGHEST milliseconds.
+`confirmed` is the same, and waits until a replica has them too; `durable`, until the server's disk has them. Where the queue has partitions, a
+job's id is its key. The jobs are named NAME-1, NAME-2, ... in the order in which they were sent, and take LOWEST to HIGHEST milliseconds.
 """
 
 import contextlib
@@ -26,6 +26,7 @@ from redis.retry import Retry
 from chaos import app, oracle
 from chute.errors import ChuteError, Rejected, ServerUnavailable, Unconfirmed
 
+CONFIRMED = {"confirmed": "replica", "durable": "disk"}
 TASKS, WEIGHTS = ("work", "threaded", "flaky", "doomed"), (84, 8, 6, 2)
 Jobs = dict[str, dict[str, object]]
 _notes = oracle.Notebook("sent")
@@ -84,7 +85,7 @@ def sender(kind: str) -> Callable[[Jobs, random.Random], None]:
     """How a producer of that kind sends."""
     if kind == "plain":
         return plain(redis.Redis.from_url(app.jobs.endpoint.url(), retry=Retry(NoBackoff(), 0), socket_timeout=2))
-    return partial(own, {"confirm": "replica"} if kind == "confirmed" else {})
+    return partial(own, {"confirm": CONFIRMED[kind]} if kind in CONFIRMED else {})
 
 
 def batch(name: str, first: int, size: int, chance: random.Random, lowest: int, highest: int) -> Jobs:
