@@ -67,6 +67,8 @@ class Fleet:
         self.notes, self.src = notes, src
         self.queues = "jobs"
         """What the next workers work, by their names in `app`."""
+        self.within: tuple[str, ...] = ()
+        """Words in front of the command lines of those that are started next: what makes a world of its own for them."""
         self.workers: list[Worker] = []
         self._others: list[tuple[Process, Path]] = []
         self._started = 0
@@ -83,6 +85,19 @@ class Fleet:
         """Starts a producer; the words are those of `load`."""
         process, log = self._spawn("producer", url, TEST_CLOCK, "-m", "chaos.load", *map(str, words))
         self._others.append((process, log))
+
+    def crowd(self, url: str, count: int) -> None:
+        """Starts a process that is so many programs which wait."""
+        self._others.append(self._spawn("crowd", url, TEST_CLOCK, "-m", "chaos.crowd", url, str(count)))
+
+    def command(self, *words: str) -> tuple[int, str]:
+        """A command of Chute's, to its end: its exit code, and all that it said."""
+        return self.run("command", "", "-m", "chute", *words)
+
+    def run(self, kind: str, url: str, *words: str) -> tuple[int, str]:
+        """A program, to its end: its exit code, and all that it said."""
+        process, log = self._spawn(kind, url, TEST_CLOCK, *words)
+        return process.wait(120), log.read_text(errors="replace")
 
     def pids(self) -> list[int]:
         """Every process that may run jobs."""
@@ -132,7 +147,7 @@ class Fleet:
             "CHUTE_DEAD_AFTER": str(clock[1]),
             "PYTHONPATH": f"{self.src}{os.pathsep}{ROOT}",
         }
-        return processes.spawn([sys.executable, *words], environment, log), log
+        return processes.spawn([*self.within, sys.executable, *words], environment, log), log
 
 
 def _end_of(log: Path) -> str:
