@@ -11,10 +11,10 @@ import msgspec
 
 from chaos import ROOT, ledger, seeded
 from chaos.play import Entry, play
-from chaos.rows import availability, disk, load, network, power, refusals, roads, server, tls, upgrades, workers
+from chaos.rows import availability, disk, load, network, power, refusals, roads, server, splits, tls, upgrades, workers
 from servers import Kind
 
-FAMILIES = (workers, server, power, disk, refusals, network, roads, tls, availability, upgrades, load)
+FAMILIES = (workers, server, power, disk, refusals, network, roads, tls, availability, splits, upgrades, load)
 ROWS = {row.id: row for family in FAMILIES for row in family.ROWS}
 USUAL = ("W01", "W03", "W04", "W07", "W11", "W12", "S01", "S05", "S10", "S12", "S13", "N03", "N04", "H01", "H06", "L05")
 """What is played when no row is named: a few minutes that find most of what can be broken."""

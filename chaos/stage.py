@@ -155,12 +155,12 @@ class Stage:
         """As `strike`, for what strikes all alike and may cost no job a run."""
         return self.strike(what, "none", self.fleet.pids(), act, held=self.gauge.leases)
 
-    def fail_over(self, what: str, act: Callable[[], object], gap: float) -> Fault:
+    def fail_over(self, what: str, act: Callable[[], object], gap: float | None) -> Fault:
         """As `strike`, for what puts another server in the place of one. What was accepted by that one alone may be gone with it, if it was in
-        so many seconds before, or while it goes on."""
+        so many seconds before, or while it goes on; None: nothing may be gone."""
         until(lambda: self.gauge.leases > 0, 5)
         fault = self.strike(what, "failover", self.fleet.pids(), act, held=self.gauge.leases)
-        self.faults[-1] = replace(fault, gap=round(self.limit(gap) * 1e9))
+        self.faults[-1] = fault if gap is None else replace(fault, gap=round(self.limit(gap) * 1e9))
         return self.faults[-1]
 
     def kill(self, worker: Worker, targets: Sequence[int] = ()) -> None:
