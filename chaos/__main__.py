@@ -11,26 +11,33 @@ import msgspec
 
 from chaos import ROOT, bugs, ledger, seeded
 from chaos.play import Entry, play
-from chaos.rows import availability, clocks, handlers, load, network, server, soak, surroundings, turns, upgrades, volume, workers
+from chaos.rows import (
+    availability,
+    clocks,
+    disk,
+    handlers,
+    load,
+    network,
+    power,
+    refusals,
+    roads,
+    server,
+    soak,
+    splits,
+    surroundings,
+    tls,
+    turns,
+    upgrades,
+    volume,
+    workers,
+)
 from servers import Kind
 
-ROWS = {
-    row.id: row
-    for row in (
-        *workers.ROWS,
-        *handlers.ROWS,
-        *surroundings.ROWS,
-        *server.ROWS,
-        *network.ROWS,
-        *availability.ROWS,
-        *clocks.ROWS,
-        *upgrades.ROWS,
-        *volume.ROWS,
-        *load.ROWS,
-        *turns.ROWS,
-        *soak.ROWS,
-    )
-}
+_OF_WORKERS = (workers, handlers, surroundings)
+_OF_SERVERS = (server, power, disk, refusals)
+_OF_NETWORKS = (network, roads, tls, availability, splits)
+_OF_TIME = (clocks, upgrades, volume, load, turns, soak)
+ROWS = {row.id: row for family in (*_OF_WORKERS, *_OF_SERVERS, *_OF_NETWORKS, *_OF_TIME) for row in family.ROWS}
 USUAL = ("W01", "W03", "W04", "W07", "W11", "W12", "S01", "S05", "S10", "S12", "S13", "N03", "N04", "H01", "H06", "L05")
 """What is played when no row is named: a few minutes that find most of what can be broken."""
 KINDS: tuple[Kind, ...] = ("redis", "valkey")

@@ -16,6 +16,7 @@ from chaos import oracle
 
 _spread = {name: int(os.environ[oracle.PARTITIONS]) for name in ["partitions"] if oracle.PARTITIONS in os.environ}
 jobs = chute.Queue("jobs", **_spread)
+other = chute.Queue("other")
 _notes = oracle.Notebook("ran")
 Answer = dict[str, str | int]
 
@@ -43,6 +44,12 @@ async def work(ms: int) -> Answer:
     with noted() as answer:
         await asyncio.sleep(ms / 1000)
         return answer
+
+
+@other.task(default=True)
+async def elsewhere(ms: int) -> None:
+    """Takes so long, in another queue. Noted nowhere: it has its result."""
+    await asyncio.sleep(ms / 1000)
 
 
 @jobs.task

@@ -117,6 +117,19 @@ class Fleet:
         """The processes that put jobs in."""
         return [process.pid for process, _ in self._others]
 
+    def crowd(self, url: str, count: int) -> None:
+        """Starts a process that is so many programs which wait."""
+        self._others.append(self._spawn("crowd", url, TEST_CLOCK, "-m", "chaos.crowd", url, str(count)))
+
+    def command(self, *words: str) -> tuple[int, str]:
+        """A command of Chute's, to its end: its exit code, and all that it said."""
+        return self.run("command", "", "-m", "chute", *words)
+
+    def run(self, kind: str, url: str, *words: str) -> tuple[int, str]:
+        """A program, to its end: its exit code, and all that it said."""
+        process, log = self._spawn(kind, url, TEST_CLOCK, *words)
+        return process.wait(120), log.read_text(errors="replace")
+
     def pids(self) -> list[int]:
         """Every process that may run jobs."""
         return [pid for worker in self.workers for pid in worker.pids()]

@@ -3,9 +3,9 @@
     python -m chaos.load KIND NAME SEED RATE LOWEST HIGHEST
 
 `plain` is any program: LPUSH through a client that repeats nothing. `chute` is Chute's own enqueue, singly, delayed and many at once;
-`confirmed` is the same, and waits until a replica has them too; `delayed` wants each to be run a second later. Where the queue has
-partitions, a job's id is its key. The jobs are named NAME-1, NAME-2, ... in the order in which they were sent, and take LOWEST to HIGHEST
-milliseconds.
+`confirmed` is the same, and waits until a replica has them too; `durable`, until the server's disk has them; `delayed` wants each to be run a
+second later. Where the queue has partitions, a job's id is its key. The jobs are named NAME-1, NAME-2, ... in the order in which they were
+sent, and take LOWEST to HIGHEST milliseconds.
 """
 
 import contextlib
@@ -29,6 +29,8 @@ from chute.errors import ChuteError, Rejected, ServerUnavailable, Unconfirmed
 
 TASKS, WEIGHTS = ("work", "threaded", "flaky", "doomed"), (84, 8, 6, 2)
 DELAY = 1.0
+HOWS: dict[str, dict[str, Any]] = {"confirmed": {"confirm": "replica"}, "durable": {"confirm": "disk"}, "delayed": {"delay": DELAY}}
+"""By the kind of producer, what it asks for with each job."""
 Jobs = dict[str, dict[str, object]]
 _notes = oracle.Notebook("sent")
 
@@ -86,8 +88,7 @@ def sender(kind: str) -> Callable[[Jobs, random.Random], None]:
     """How a producer of that kind sends."""
     if kind == "plain":
         return plain(redis.Redis.from_url(app.jobs.endpoint.url(), retry=Retry(NoBackoff(), 0), socket_timeout=2))
-    hows: dict[str, dict[str, Any]] = {"confirmed": {"confirm": "replica"}, "delayed": {"delay": DELAY}}
-    return partial(own, hows.get(kind, {}))
+    return partial(own, HOWS.get(kind, {}))
 
 
 def batch(name: str, first: int, size: int, chance: random.Random, lowest: int, highest: int) -> Jobs:

@@ -65,6 +65,8 @@ def play(row: Row, kind: Kind, seed: int, times: int, src: Path) -> Entry:
         else:
             if row.forgets:
                 found = Findings(left=found.left, recovery=found.recovery, resume=found.resume)
+            if row.copies:
+                found.over = found.stale = []
             if row.ordered:
                 found.disordered = checker.disordered(history.all_runs())
             found.outage = checker.outage(history.all_runs(), stage.faults) if row.outage else 0.0

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Protocol, Self
+from typing import Any, Protocol, Self, TypeVar
 
 from chaos import final, oracle, processes
 from chaos.checker import Effect, Fault
@@ -20,6 +20,16 @@ from chaos.gauge import Gauge
 from chaos.proxy import Proxy, script_names
 from servers import Server, short_directory, until
 from topologies import Cluster, Replicated
+
+T = TypeVar("T")
+
+
+class Way(Protocol):
+    """What workers and producers are given instead of the place itself: a proxy, another name or user of it."""
+
+    @property
+    def url(self) -> str:
+        """Where it is."""
 
 
 class Place(contextlib.AbstractContextManager[Any], Protocol):
@@ -83,6 +93,10 @@ class Stage:
         assert isinstance(self.place, Cluster)
         return self.place
 
+    def open(self, what: contextlib.AbstractContextManager[T]) -> T:
+        """Opens something that stands until the row is judged."""
+        return self._opened.enter_context(what)
+
     def partition(self, count: int) -> None:
         """Spreads the queue over so many lists; to be said before anybody starts."""
         os.environ[oracle.PARTITIONS] = str(count)
@@ -92,7 +106,7 @@ class Stage:
         self._listening += 1
         return self._opened.enter_context(Proxy(self.server.socket, f"p{self._listening}", script_names(self._src), self._struck))
 
-    def workers(self, count: int, *options: str, via: Proxy | None = None, clock: Clock = TEST_CLOCK) -> list[Worker]:
+    def workers(self, count: int, *options: str, via: Way | None = None, clock: Clock = TEST_CLOCK) -> list[Worker]:
         """Starts workers, `via` a proxy where one is given, and waits until the server knows one more for each of their processes."""
         known = set(self.client.hkeys(final.WORKERS))
         started = [self.fleet.worker((via or self.place).url, *options, clock=clock) for _ in range(count)]
@@ -109,7 +123,7 @@ class Stage:
         return started
 
     def produce(
-        self, rate: float, lowest: int = 20, highest: int = 100, via: Proxy | None = None, kinds: tuple[str, str] = ("plain", "chute")
+        self, rate: float, lowest: int = 20, highest: int = 100, via: Way | None = None, kinds: tuple[str, str] = ("plain", "chute")
     ) -> None:
         """Starts two producers, a plain one and one that uses Chute, each at half of the rate per second, with jobs of so many milliseconds."""
         url = (via or self.place).url
@@ -141,12 +155,12 @@ class Stage:
         """As `strike`, for what strikes all alike and may cost no job a run."""
         return self.strike(what, "none", self.fleet.pids(), act, held=self.gauge.leases)
 
-    def fail_over(self, what: str, act: Callable[[], object], gap: float) -> Fault:
+    def fail_over(self, what: str, act: Callable[[], object], gap: float | None) -> Fault:
         """As `strike`, for what puts another server in the place of one. What was accepted by that one alone may be gone with it, if it was in
-        so many seconds before, or while it goes on."""
+        so many seconds before, or while it goes on; None: nothing may be gone."""
         until(lambda: self.gauge.leases > 0, 5)
         fault = self.strike(what, "failover", self.fleet.pids(), act, held=self.gauge.leases)
-        self.faults[-1] = replace(fault, gap=round(self.limit(gap) * 1e9))
+        self.faults[-1] = fault if gap is None else replace(fault, gap=round(self.limit(gap) * 1e9))
         return self.faults[-1]
 
     def kill(self, worker: Worker, targets: Sequence[int] = ()) -> None:

@@ -5,6 +5,7 @@ import multiprocessing
 import os
 import signal
 import socket
+import ssl
 import threading
 import time
 from pathlib import Path
@@ -14,6 +15,7 @@ import pytest
 import chute
 from chute import connection
 from chute.errors import Rejected, ServerUnavailable, Unconfirmed
+from chute.operation import refused
 from contract.proxy import Proxy
 from servers import Server, StartServer, until
 
@@ -265,3 +267,19 @@ def test_closing_twice_and_going_on(server: Server) -> None:
 
     asyncio.run(run())
     assert jobs.depth() == 2
+
+
+def test_a_server_that_speaks_no_tls_is_asked_whether_it_does(start_server: StartServer) -> None:
+    """It waits for the rest of what it takes for a command."""
+    plain = start_server("valkey", tcp=True).tcp_url
+    timeouts = "socket_timeout=0.2&socket_connect_timeout=0.2"
+    with pytest.raises(ServerUnavailable, match=r"\(is TLS spoken there\?\)\. Nothing was sent"):
+        chute.Queue("jobs", url=f"{plain.replace('redis', 'rediss', 1)}?{timeouts}").push({})
+
+
+def test_a_certificate_that_is_not_right_is_not_tried_again() -> None:
+    wrong = ServerUnavailable("no")
+    wrong.__cause__ = ssl.SSLCertVerificationError("certificate has expired")
+    assert refused(wrong)
+    wrong.__cause__ = ssl.SSLEOFError("cut in the handshake")
+    assert not refused(wrong)

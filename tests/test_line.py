@@ -177,3 +177,24 @@ def test_a_line_that_is_closed_while_it_dials_ends(server: Server) -> None:
         await chute.aclose()
 
     asyncio.run(run())
+
+
+def test_one_cancel_ends_a_line_wherever_it_is(server: Server) -> None:
+    """As `asyncio.run` ends what is left: once, also in the middle of a dial, where a cancel may be swallowed."""
+
+    async def main() -> None:
+        lines = [Line(connection.endpoint(server.url), lambda _: None) for _ in range(200)]
+        for line in lines:
+            line.open()
+        lives = [task for task in asyncio.all_tasks() if task.get_name() == "chute line"]
+        while not any(line.connected for line in lines):
+            await asyncio.sleep(0)
+        for life in lives:
+            life.cancel()
+        _, left = await asyncio.wait(lives, timeout=5)
+        for line in lines:
+            await line.close()
+        await chute.aclose()
+        assert not left
+
+    asyncio.run(main())

@@ -16,7 +16,7 @@ class Row:
     """`recovery`, `resume` and `outage` are limits in seconds for what `checker` calls so. `place` makes what is struck, on each of the `kinds`;
     `asked`: so many servers of it are asked who has what. `least`: so many faults must have struck, nine of ten of them held work; else the
     row says nothing and is void. `forgets`: the server itself loses what it answered, so jobs may be lost and repeated; that all must come to
-    rest remains."""
+    rest remains. `copies`: it makes copies of jobs, so that some run again, each with a lease of its own, is counted and is no violation."""
 
     id: str
     what: str
@@ -28,6 +28,7 @@ class Row:
     options: tuple[str, ...] = ()
     ordered: bool = False
     forgets: bool = False
+    copies: bool = False
     outage: float | None = None
     place: Callable[..., Place] = Server
     asked: int = 0

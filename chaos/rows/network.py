@@ -75,6 +75,18 @@ def one_way_holes(stage: Stage) -> None:
         stage.strike("no requests for 4 s", "suspicion", pids[1], lambda: _swallow(stage, mute, 4, frozenset({"requests"})))
 
 
+def breaks_off(stage: Stage) -> None:
+    """A program cancels ten thousand of its calls at any moment: no reply reaches another call."""
+    stage.workers(2)
+    stage.produce(50)
+
+    def act() -> None:
+        code, said = stage.fleet.run("cancels", stage.place.url, "-m", "chaos.cancels", str(10_000 * stage.times), str(stage.seed))
+        stage.expect(code == 0, f"the program that cancels ended with {code}: {said[-500:]}")
+
+    stage.strike_server("10,000 cancelled calls", act)
+
+
 def _one_of(names: tuple[str, ...], rate: float, chance: random.Random, name: str, _: Command) -> Act | None:
     return "after" if name in names and chance.random() < rate else None
 
@@ -109,4 +121,5 @@ ROWS = (
     Row(
         "N09", "a bit of a reply is flipped, 2 % of all", "the connection is dropped, no result is mixed up", partial(at_random, "flip"), 60
     ),
+    Row("N13", "10,000 awaited calls are cancelled", "no reply is mixed up", breaks_off, 1),
 )

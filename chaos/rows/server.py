@@ -16,7 +16,7 @@ def crashes(stage: Stage) -> None:
     for _ in range(4 * stage.times):
         time.sleep(0.5)
         stage.strike_server("kill -9 of the server", lambda: faults.crash(stage, 1.0))
-        _flows_again(stage)
+        flows_again(stage)
 
 
 def rolls_back(stage: Stage) -> None:
@@ -26,7 +26,7 @@ def rolls_back(stage: Stage) -> None:
     for _ in range(2 * stage.times):
         time.sleep(0.5)
         stage.strike_server("back to a snapshot", lambda: faults.roll_back(stage, 0.5))
-        _flows_again(stage)
+        flows_again(stage)
 
 
 def freezes(stage: Stage) -> None:
@@ -36,7 +36,7 @@ def freezes(stage: Stage) -> None:
     for seconds in (1, 3, 7) * stage.times:
         time.sleep(0.3)
         stage.strike_server(f"SIGSTOP of the server, {seconds} s", partial(faults.freeze, stage, seconds))
-        _flows_again(stage)
+        flows_again(stage)
 
 
 def is_slow(stage: Stage) -> None:
@@ -46,14 +46,14 @@ def is_slow(stage: Stage) -> None:
     for what, act in (("BUSY", faults.keep_busy), ("CLIENT PAUSE", faults.pause_writes), ("NOREPLICAS", faults.refuse_without_replicas)):
         time.sleep(0.5)
         stage.strike_server(f"{what}, 3 s", partial(act, stage, 3))
-        _flows_again(stage)
+        flows_again(stage)
 
 
 def is_full(stage: Stage) -> None:
     """At maxmemory, with a backlog to drain and producers that go on."""
     stage.workers(3)
     stage.produce(60)
-    _backlog(stage, 4000)
+    backlog(stage, 4000)
     normal = stage.rate_while(lambda: time.sleep(1.5))
     stage.strike_server("maxmemory", lambda: faults.fill(stage))
     full = stage.rate_while(lambda: time.sleep(2))
@@ -69,7 +69,7 @@ def forgets_scripts(stage: Stage) -> None:
     """SCRIPT FLUSH every 50 ms."""
     stage.workers(3)
     stage.produce(60)
-    _backlog(stage, 4000)
+    backlog(stage, 4000)
     normal = stage.rate_while(lambda: time.sleep(1.5))
     rate = stage.rate_while(lambda: faults.send_again(stage, 3.0 * stage.times, 0.05, "SCRIPT", "FLUSH"))
     stage.expect(rate >= 0.5 * normal, f"{rate:,.0f}/s while scripts were forgotten, {normal:,.0f}/s before")
@@ -82,13 +82,13 @@ def cuts_connections(stage: Stage) -> None:
     faults.send_again(stage, 8.0 * stage.times, 0.1, "CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
 
 
-def _backlog(stage: Stage, count: int) -> None:
+def backlog(stage: Stage, count: int) -> None:
     """Jobs that sleep, so that slots and not this machine say how fast they are done."""
     for first in range(0, count, 1000):
         stage.push({f"backlog-{n + 1}": {"@task": "work", "ms": 30} for n in range(first, first + 1000)})
 
 
-def _flows_again(stage: Stage) -> None:
+def flows_again(stage: Stage) -> None:
     """Waits until a job ends that began after the last fault."""
     since = stage.faults[-1].ended
     until(lambda: any(run.started > since and run.ended for run in oracle.read(stage.notes).all_runs()), 10)

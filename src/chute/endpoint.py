@@ -30,6 +30,7 @@ TIMEOUT = 5.0
 _DRIVER = DriverInfo(lib_version=redis.__version__).add_upstream_driver("chute", VERSION)
 """What CLIENT LIST shows. Made once: redis-py would look its own version up for each connection, with imports in it, and a thread that is
 there during a fork leaves the lock of an import locked in the child for ever."""
+_TLS = ("rediss", "valkeys")
 _UNREACHED = (redis.RedisError, OSError)
 """What a dial may end with: also a server that refuses it, or something that is none."""
 
@@ -233,6 +234,8 @@ def unreachable(where: Address, what: str, error: BaseException | None, unsent: 
     if any(isinstance(each, redis.AuthenticationError) for each in causes(error)):
         return ServerUnavailable(f"{named} ({where.how}) {address.login_advice(where.url)}{unsent}")
     why = _reason(error) if error else "nobody there has the keys of this queue"
+    if where.url.startswith(_TLS) and any(isinstance(each, redis.TimeoutError) for each in causes(error)):
+        why += " (is TLS spoken there?)"  # who does not, waits for the rest of what it takes for a command
     return ServerUnavailable(f"cannot reach {named} ({where.how}): {why}{unsent}")
 
 

@@ -30,7 +30,6 @@ Where: TypeAlias = Server | Place | Node
 Done = Callable[[list[Any] | None], Any]
 """Gets the replies of one exchange, errors as values; None when they were lost."""
 FIRST_PAUSE = 0.02
-CLOSE_AGAIN = 0.1
 
 
 class _Exchange:
@@ -105,17 +104,17 @@ class Line:
     async def close(self) -> None:
         """Ends the line; what is unanswered counts as lost."""
         life, self._life = self._life, None
-        while life and not life.done():
-            life.cancel()  # again and again: before Python 3.12 asyncio.wait_for, in the dial, loses one that comes just as its own wait ends
-            await asyncio.wait([life], timeout=CLOSE_AGAIN)
+        if life:
+            life.cancel()
+            await asyncio.wait([life])
 
     async def _live(self) -> None:
-        pause = FIRST_PAUSE
-        while True:
+        pause, task = FIRST_PAUSE, asyncio.current_task()
+        while task and not task.cancelling():  # before Python 3.12 asyncio.wait_for, in the dial, may swallow a cancel
             connection = None
             try:
                 connection = await self._dial()
-                if self._life is not asyncio.current_task():
+                if self._life is not task or task.cancelling():
                     return  # closed meanwhile
                 pause = FIRST_PAUSE
                 await self._talk(connection)

@@ -3,6 +3,7 @@
 `store`, `holdings` and `sight` build them, `endpoint` and `nodes` run them, in blocking and in asyncio code alike.
 """
 
+import ssl
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Generic, TypeVar
@@ -80,8 +81,8 @@ def accepted(reply: Any) -> Any:
 
 
 def refused(error: BaseException | None) -> bool:
-    """Whether somebody was there and did not let us in: to try again is in vain."""
-    wrong = (redis.AuthenticationError, redis.ResponseError, redis.InvalidResponse)
+    """Whether somebody was there and did not let us in, or was not who it should be: to try again is in vain."""
+    wrong = (redis.AuthenticationError, redis.ResponseError, redis.InvalidResponse, ssl.SSLCertVerificationError)
     return any(isinstance(each, wrong) for each in causes(error))
 
 

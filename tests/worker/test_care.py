@@ -25,3 +25,23 @@ def test_due_jobs_are_made_ready_after_the_scripts_were_forgotten(each_server: S
             await until(lambda: client.zcard(KEYS.scheduled) == 0)
 
     asyncio.run(main())
+
+
+@pytest.mark.parametrize(
+    ("policy", "said"),
+    [("noeviction", ""), ("allkeys-lru", "may delete jobs, leases and dead letters"), ("volatile-ttl", "may delete results")],
+)
+def test_a_server_that_may_delete_jobs_is_reported(server: Server, caplog: pytest.LogCaptureFixture, policy: str, said: str) -> None:
+    client = server.client()
+    client.config_set("maxmemory-policy", policy)
+
+    async def main() -> None:
+        async with working(chute.Queue("other", url=server.url), chute.Queue("jobs", url=server.url)) as engine:
+            await until(lambda: all(lane.waiting for lane in engine.lanes))
+            await until(lambda: len(messages()) > 0 or not said, 1)
+
+    def messages() -> list[str]:
+        return [record.message for record in caplog.records if "maxmemory-policy" in record.message]
+
+    asyncio.run(main())
+    assert [f"the server {said} when it is full: its maxmemory-policy is {policy}. Set it to noeviction"] * bool(said) == messages()

@@ -202,6 +202,23 @@ def test_a_worker_whose_server_is_killed_goes_on_when_it_is_back(start_server: o
     assert sum("the server is back" in message for message in caplog.messages) == 1
 
 
+def test_why_the_server_cannot_be_reached_is_said_once(each_server: Server, caplog: pytest.LogCaptureFixture) -> None:
+    client = each_server.client()
+
+    async def main() -> None:
+        async with working(chute.Queue("jobs", url=each_server.url)) as engine:
+            await until(lambda: all(lane.waiting for lane in engine.lanes))
+            client.config_set("maxclients", 1)
+            client.execute_command("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
+            await until(lambda: any("max number of clients reached" in message for message in caplog.messages))
+            await asyncio.sleep(0.5)  # some more dials
+            client.config_set("maxclients", 100)
+            await until(lambda: engine.routes[0].line.up)
+
+    asyncio.run(main())
+    assert sum("cannot be reached (max number of clients reached)" in message for message in caplog.messages) == 1
+
+
 def test_what_has_not_started_goes_back_in_its_order_when_the_worker_stops(each_server: Server) -> None:
     queue, tasks = holding(each_server.url)
     load(each_server, 20)

@@ -15,6 +15,7 @@ import redis
 from chute.holdings import place_of, promote, trim
 from chute.lines import Lines
 from chute.script import LOAD
+from chute.sight import memory
 from chute.store import TIME, seconds_of
 from chute.worker import clock
 from chute.worker.clock import Timing
@@ -25,6 +26,7 @@ LONGEST_PROMOTE_PAUSE = 0.25
 REFUSED_PROMOTE_PAUSE = 2.0
 """Seconds until a server that refused or did not answer is asked again: it has enough to do."""
 TRIM_EVERY = 60.0
+KEEPS = "noeviction"
 
 
 class Caretaker:
@@ -44,7 +46,7 @@ class Caretaker:
     def steps(self) -> list[Coroutine[Any, Any, None]]:
         """What is to run until it is cancelled."""
         timers = [clock.every(self._timing.beat, self._judge.look), clock.every(TRIM_EVERY, self.trim)]
-        return [*timers, *[self._promote(queue) for queue in self._queues]]
+        return [*timers, *[self._promote(queue) for queue in self._queues], self._check_policy()]
 
     async def trim(self) -> None:
         """Keeps the dead letters within their bounds, and says what that cost."""
@@ -53,6 +55,22 @@ class Caretaker:
             if replies and isinstance(replies[0], list):
                 now_ms = int(seconds_of(replies[0]) * 1000)
                 self._lines.send(place_of(queue), trim(queue, now_ms), partial(self._trimmed, queue))
+
+    async def _check_policy(self) -> None:
+        """Says, as soon as the server can be asked, that it is set up to delete keys when it is full."""
+        asked = memory()
+        for queue in self._queues:
+            replies = await self._lines.ask(place_of(queue), asked.commands)
+            while replies is None:
+                await asyncio.sleep(LONGEST_PROMOTE_PAUSE)
+                replies = await self._lines.ask(place_of(queue), asked.commands)
+            if isinstance(replies[0], Exception):
+                continue  # who may not ask is told nothing
+            policy = asked.read(replies).get("maxmemory_policy", KEEPS)
+            if policy != KEEPS:
+                what = "results" if policy.startswith("volatile") else "jobs, leases and dead letters"
+                log.warning("the server may delete %s when it is full: its maxmemory-policy is %s. Set it to %s", what, policy, KEEPS)
+                return
 
     async def _promote(self, queue: str) -> None:
         """Moves due jobs into the queue, at the sooner of the next one's time and a quarter of a second. A push wakes whoever waits there."""

@@ -27,6 +27,8 @@ class Route:
         self._poke = poke
         self._reached: bool | None = None
         """Whether the server is there; None before it ever was."""
+        self._said = set[str]()
+        """What was said of why it cannot be reached since it was lost: the reason for the loss may be over, and reasons may take turns."""
 
     @property
     def open(self) -> bool:
@@ -41,8 +43,12 @@ class Route:
         """The line went up or down."""
         if not self.line.connected and self._reached and not stopping:
             log.warning("the connection to the server is lost (%s); trying again", self.line.error)
+        elif not self.line.connected and self._reached is False and not stopping and str(self.line.error) not in self._said:
+            self._said.add(str(self.line.error))
+            log.warning("the server cannot be reached (%s); trying again", self.line.error)
         elif self.line.connected and self._reached is False:
             log.warning("the server is back")
+            self._said.clear()
         if self._reached is not None or self.line.connected:
             self._reached = self.line.connected
         if self.line.connected:
