@@ -9,12 +9,13 @@ export UV_DEFAULT_INDEX ?= $(PIP_INDEX_URL)
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test chaos lint bench docs lock clean
+.PHONY: help setup demo test chaos chaos-all lint bench docs lock clean
 
 help:
 	@echo "make demo    see it work: a server, a worker and some thousand questions"
 	@echo "make test    the tests, on servers of their own"
 	@echo "make chaos   faults of every kind against real workers and servers, and a judge"
+	@echo "make chaos-all   all of them: an hour and more"
 	@echo "make setup   .venv with everything, and .venv/bin/chute"
 	@echo "make lint    formatting, lint and types"
 	@echo "make bench   how fast it is on this machine, beside its ceiling and its peers: half an hour"
@@ -48,6 +49,9 @@ test: setup
 
 chaos: setup
 	@.venv/bin/python -m chaos
+
+chaos-all: setup
+	@.venv/bin/python -m chaos all
 
 lint: setup
 	@.venv/bin/ruff check src tests chaos benchmarks examples tools

@@ -1,0 +1,101 @@
+"""What a job costs must not grow: commands, round trips and bytes of the server, function calls and memory of the worker. Counts, no seconds."""
+
+import asyncio
+import sys
+from types import FrameType
+from typing import Any, NamedTuple
+
+import chute
+from servers import Server
+from worker.running import until, working
+
+JOBS = 20_000
+BODY = '{"job_id":"job_%d","question":"What is RAG?"}'
+
+
+class Counted(NamedTuple):
+    """What a server was asked by now."""
+
+    commands: int
+    scripts: int
+    bytes: int
+
+
+def counted(server: Server) -> Counted:
+    with server.new_client() as client:
+        info: dict[str, Any] = client.info("all")
+    moved = info["total_net_input_bytes"] + info["total_net_output_bytes"]
+    return Counted(info["total_commands_processed"], info.get("cmdstat_evalsha", {"calls": 0})["calls"], moved)
+
+
+def queue_of(server: Server, **options: Any) -> chute.Queue:
+    queue = chute.Queue("jobs", url=server.url)
+
+    @queue.task(**options)
+    async def answer(question: str) -> dict[str, str]:
+        return {"answer": "RAG is retrieval"}
+
+    return queue
+
+
+def push(server: Server) -> None:
+    client = server.client()
+    for start in range(0, JOBS, 1000):
+        client.lpush("queue:jobs", *[BODY % number for number in range(start, start + 1000)])
+
+
+def drained(server: Server, **options: Any) -> tuple[Counted, float]:
+    """What the server was asked for a job of `JOBS`, and how many functions were called for one in the worker, those of C too."""
+    queue = queue_of(server, **options)
+    calls = [0]
+
+    def count(frame: FrameType, event: str, arg: object) -> None:
+        if event in {"call", "c_call"}:
+            calls[0] += 1
+
+    async def main() -> tuple[Counted, float]:
+        async with working(queue) as engine:
+            push(server)
+            before = counted(server)
+            sys.setprofile(count)
+            try:
+                await until(lambda: engine.totals["completed"] == JOBS and engine.shuttles[0].quiet, 60)
+            finally:
+                sys.setprofile(None)
+            after = counted(server)
+        return Counted(*(new - old for old, new in zip(before, after, strict=True))), calls[0] / JOBS
+
+    return asyncio.run(main())
+
+
+def test_a_job_with_a_result(server: Server) -> None:
+    asked, calls = drained(server)
+    assert asked.commands <= 3.3 * JOBS  # of them two HDEL and HSET, one EXPIRE
+    assert asked.scripts <= JOBS / 50
+    assert asked.bytes <= 210 * JOBS
+    assert calls <= 82
+
+
+def test_a_job_without_a_result(server: Server) -> None:
+    asked, calls = drained(server, result_ttl=0)
+    assert asked.commands <= 1.3 * JOBS
+    assert asked.scripts <= JOBS / 50
+    assert asked.bytes <= 140 * JOBS
+    assert calls <= 80
+
+
+def test_a_worker_keeps_nothing_of_a_job(server: Server) -> None:
+    """Blocks of memory that are there after as many jobs again: what grew with the first ones must not grow with the next."""
+    queue = queue_of(server)
+
+    async def main() -> list[int]:
+        blocks = list[int]()
+        async with working(queue) as engine:
+            for number in (1, 2, 3):
+                push(server)
+                await until(lambda number=number: engine.totals["completed"] == number * JOBS and engine.shuttles[0].quiet, 60)
+                blocks.append(sys.getallocatedblocks())
+        return blocks
+
+    _, before, after = asyncio.run(main())
+    assert after - before < JOBS / 4, (before, after)  # what is in hand at the end differs; one block a job would be all of `JOBS`
