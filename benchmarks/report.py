@@ -51,12 +51,26 @@ def _cpuinfo() -> list[str]:
 
 def text(run: Run) -> str:
     """The whole of it in Markdown."""
+    scenarios = list(dict.fromkeys(figure.scenario for figure in run.figures))
+    return (
+        "# What was measured\n\n" + "\n\n".join(f"## {name}\n\n{part(run, [name])}" for name in ("machine", "targets", *scenarios)) + "\n"
+    )
+
+
+def part(run: Run, names: list[str]) -> str:
+    """The tables of some scenarios; `targets` and `machine` are two parts more."""
     found = spreads(run.figures)
-    head = [f"* {name}: {value}" for name, value in run.machine.items() if value]
-    parts = ["# What was measured", *head, "", "## Targets", *_targets(run, found)]
-    for scenario in dict.fromkeys(key.scenario for key in found):
-        parts += ["", f"## {scenario}", *_table({key: spread for key, spread in found.items() if key.scenario == scenario})]
-    return "\n".join(parts) + "\n"
+    tables = list[str]()
+    for name in names:
+        if name == "machine":
+            lines = [f"* {what}: {value}" for what, value in run.machine.items() if value]
+        elif name == "targets":
+            lines = _targets(run, found)
+        else:
+            lines = _table({key: spread for key, spread in found.items() if key.scenario == name})
+        title = [f"**{name}**", ""] if len(names) > 1 else []
+        tables.append("\n".join(title + lines))
+    return "\n\n".join(tables)
 
 
 def _targets(run: Run, found: dict[Key, Spread]) -> list[str]:

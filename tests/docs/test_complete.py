@@ -9,11 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import click
+import msgspec
 import pytest
 
 import chute
 import chute.errors
 import chute.testing
+from benchmarks import report
 from chute.cli import cli
 from chute.keys import MOST_PARTITIONS
 from chute.worker import MAX_QUEUES
@@ -147,6 +149,15 @@ def test_every_benchmark_that_a_page_names_is_there() -> None:
     named = {path for page in DOCS.glob("*.md") for path in re.findall(r"\bpython -m (benchmarks\.\w+)", page.read_text())}
     assert "benchmarks.failover" in named
     assert all((ROOT / f"{path.replace('.', '/')}.py").is_file() for path in named), named
+
+
+def test_the_figures_of_performance_are_those_of_the_last_run() -> None:
+    """`python tools/performance.py` writes them."""
+    run = msgspec.json.decode((ROOT / "benchmarks" / "results" / "figures.json").read_bytes(), type=report.Run)
+    assert re.findall(r"<!-- of the last run: ([\w. -]+) -->\n\n(.*?)\n\n<!-- end -->", page("performance"), re.DOTALL) == [
+        (names, report.part(run, names.split())) for names in re.findall(r"<!-- of the last run: ([\w. -]+) -->", page("performance"))
+    ]
+    assert (DOCS / "images" / "drain.svg").read_text() == report.plot(run)
 
 
 def test_the_most_partitions_are_those_of_the_source() -> None:
