@@ -3,10 +3,10 @@
 from chaos.seeded import BUGS, Bug, Edit
 
 _STOP_NOW = "        if self.stopping:\n            self._now.set()\n"
-_JUDGED = "        except BaseException as error:\n            return _judged"
+_JUDGED = "        except BaseException as error:\n            result: Outcome"
 _CHARGE = "elif mark in ran and not child.killed and not child.left:"
 _DEAFENED = "if child.deaf or (child.ready and not child.stopping):"
-_ENDED = "        self._ints[_MARKS + slot] *= -1\n"
+_ENDED = "        self._marks[slot] *= -1\n"
 _GROUP = "            self._kill_group()  # what its handlers started\n"
 _LATE = "late = now - self._looked.get(queue, now) > GAP * self._timing.beat"
 _FORGET = "if redis.call('EXISTS', KEYS[2]) == 0 then\n  redis.call('HDEL'"
@@ -49,7 +49,7 @@ MORE = (
     ),
     Bug("what a handler started outlives its worker", "W15b", "outlived", (Edit("supervisor/child.py", _GROUP, ""),)),
     Bug("a process without signals is waited for", "W16", "handles signals", (Edit("supervisor/child.py", _DEAFENED, "if child.deaf:"),)),
-    Bug("who has ended is charged nothing", "W16", "closes all files", (Edit("worker/board.py", _ENDED, "        self._ints[_MARKS + slot] = 0\n"),)),
+    Bug("who has ended is charged nothing", "W16", "closes all files", (Edit("worker/board.py", _ENDED, "        self._marks[slot] = 0\n"),)),
     Bug(
         "results have no bound", "W17", "the server grew",
         (Edit("outcome.py", "MAX_RESULT = 256 << 10\n", "MAX_RESULT = 256 << 20\n"),),
