@@ -5,6 +5,8 @@ from contextvars import ContextVar
 from types import TracebackType
 from typing import Protocol
 
+import msgspec
+
 from chute.envelope import Head
 
 
@@ -50,17 +52,14 @@ class Once:
             await self._steps.anote(self._job_id, self._name)
 
 
-class Context:
+class Context(msgspec.Struct, frozen=True, eq=False):
     """The job that is running here. Read-only."""
 
-    __slots__ = ("_job", "_queue", "_steps", "_tag", "_task")
-
-    def __init__(self, job: Head, queue: str, task: str, tag: int, steps: Steps) -> None:
-        self._job = job
-        self._queue = queue
-        self._task = task
-        self._tag = tag
-        self._steps = steps
+    _job: Head
+    _queue: str
+    _task: str
+    _tag: int
+    _steps: Steps
 
     @property
     def job_id(self) -> str:
@@ -91,6 +90,9 @@ class Context:
     def headers(self) -> Mapping[str, str]:
         """What the caller sent along with `options(headers=...)`."""
         return self._job.headers
+
+    def __repr__(self) -> str:
+        return f"<chute.Context of job {self.job_id!r}, task {self._task!r} of queue {self._queue!r}, run {self.attempt}>"
 
     def once(self, step: str) -> Once:
         """A step that is to be done once, also when the job runs again: after a retry, a crash, a lost connection. The block gets True as long

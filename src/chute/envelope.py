@@ -20,6 +20,8 @@ from chute.keys import is_job_id
 MAX_BYTES = 1 << 20
 MAX_DEPTH = 64
 MAX_COUNT = 1000
+SMALL = 2 * MAX_DEPTH
+"""Bytes of which nothing can be nested too deep."""
 
 _VARIANT = {digit: "89ab"[int(digit, 16) & 3] for digit in "0123456789abcdef"}
 _SQUARE = bytes.maketrans(b"{}", b"[]")
@@ -160,7 +162,7 @@ def check_bytes(body: bytes) -> None:
             body.decode()
         except UnicodeDecodeError as error:
             raise Refused("bad_utf8", f"not UTF-8: byte {error.start} cannot be read") from None
-    if len(body) > 2 * MAX_DEPTH and nested_deeper(body, MAX_DEPTH):  # no shorter one can be
+    if len(body) > SMALL and nested_deeper(body, MAX_DEPTH):
         raise Refused("too_deep", f"nested deeper than {MAX_DEPTH} levels")
 
 

@@ -15,7 +15,6 @@ MOST_PARTITIONS = 15
 
 _PARTITION = re.compile(r"(.*):(\d|1[0-4])")
 _QUEUE_NAME = re.compile(r"[A-Za-z0-9._-]{1,64}")
-_JOB_ID = re.compile(r"[\x21-\x7a\x7c\x7e]{1,256}").fullmatch
 
 
 def check_queue_name(name: str) -> str:
@@ -59,9 +58,8 @@ def lists_of(name: str, known: Iterable[str]) -> list[str]:
     return [name, *[partition(name, number) for number in numbers]]
 
 
-def is_job_id(job_id: str) -> bool:
-    """Whether the text may name a job: 1 to 256 printable ASCII characters without spaces or braces."""
-    return _JOB_ID(job_id) is not None
+is_job_id = re.compile(r"[\x21-\x7a\x7c\x7e]{1,256}").fullmatch
+"""Whether the text may name a job (a match, or None): 1 to 256 printable ASCII characters without spaces or braces."""
 
 
 def check_job_id(job_id: str) -> str:

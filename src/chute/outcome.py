@@ -31,9 +31,11 @@ class Unstorable(Exception):
     """The value cannot be a result: too large, NaN, or nothing that JSON has."""
 
 
-@dataclass(slots=True)
-class Completed:
-    """The task returned. `fields` are those of its value; `error` says why it has none where it could not be stored."""
+class Completed(msgspec.Struct):
+    """The task returned. `fields` are those of its value; `error` says why it has none where it could not be stored.
+
+    Almost every outcome is one, so it is a struct: made in a third of the time.
+    """
 
     kind: ClassVar = "completed"
     fields: Fields

@@ -49,7 +49,8 @@ class Signature:
 
     def decode(self, body: bytes) -> Head:
         """The job as a struct of our fields and the arguments, or Refused."""
-        envelope.check_bytes(body)
+        if len(body) > envelope.SMALL or not body.isascii():
+            envelope.check_bytes(body)
         try:
             job = self._decoder.decode(body)
         except _UNREADABLE:

@@ -5,12 +5,21 @@ import sys
 from types import FrameType
 from typing import Any, NamedTuple
 
+import pytest
+
 import chute
+from chute.worker import tend
 from servers import Server
 from worker.running import until, working
 
 JOBS = 20_000
 BODY = '{"job_id":"job_%d","question":"What is RAG?"}'
+
+
+@pytest.fixture(autouse=True)
+def _patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Counting makes a worker slow, and a slow one gives back what it cannot start in time: that is not what is counted."""
+    monkeypatch.setattr(tend, "RELEASE_AFTER", 30.0)
 
 
 class Counted(NamedTuple):
@@ -91,11 +100,11 @@ def test_a_worker_keeps_nothing_of_a_job(server: Server) -> None:
     async def main() -> list[int]:
         blocks = list[int]()
         async with working(queue) as engine:
-            for number in (1, 2, 3):
+            for number in (1, 2, 3, 4):
                 push(server)
                 await until(lambda number=number: engine.totals["completed"] == number * JOBS and engine.shuttles[0].quiet, 60)
                 blocks.append(sys.getallocatedblocks())
         return blocks
 
-    _, before, after = asyncio.run(main())
-    assert after - before < JOBS / 4, (before, after)  # what is in hand at the end differs; one block a job would be all of `JOBS`
+    _, before, *after = asyncio.run(main())
+    assert min(after) - before < JOBS / 4, (before, after)  # what lies ready for reuse differs; one block a job would be all of `JOBS`

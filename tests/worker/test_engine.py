@@ -387,11 +387,11 @@ def test_in_a_mixed_queue_only_as_many_jobs_start_as_there_are_threads(server: S
         async with working(queue, concurrency=20, threads=1) as engine:
             await until(lambda: blocker.started == 1)
             await asyncio.sleep(0.1)
-            assert len(engine.slots.running) == 1
+            assert len(engine.slots.started) == 1
             async with working(other, threads=4) as helping:  # what finds no thread here goes to who has one
                 await until(lambda: helping.totals["completed"] == 9)
                 assert runs[0] == 9
-                assert len(engine.slots.running) == 1
+                assert len(engine.slots.started) == 1
             blocker.go.set()
             await until(lambda: engine.totals["completed"] == 1)
 

@@ -3,8 +3,8 @@
 import asyncio
 import json
 import re
-import threading
 import time
+from contextvars import ContextVar
 from typing import Any
 
 import pytest
@@ -12,11 +12,15 @@ import pytest
 import chute
 from chute.envelope import Refused
 from chute.outcome import Again, Completed, Failed, Outcome, Released
+from chute.worker import execute
+from chute.worker.board import Board
 from chute.worker.desk import Desk
 from chute.worker.execute import Executor
-from chute.worker.held import Held
+from chute.worker.held import Ended, Held
+from chute.worker.slots import Slots
+from chute.worker.start import Starter
 from chute.worker.verdict import describe, refuse
-from worker.made import held
+from worker.made import held, lane
 
 
 class Rude(Exception):
@@ -30,8 +34,8 @@ async def answer(question: str) -> dict[str, str]:
     return {"answer": question}
 
 
-def plain(number: int = 1) -> str:
-    return f"{number} in {threading.current_thread().name}"
+async def count(number: int = 1) -> str:
+    return f"counted {number}"
 
 
 async def fail(kind: str) -> None:
@@ -49,17 +53,6 @@ async def fail(kind: str) -> None:
     }[kind]
 
 
-class Gate:
-    """A plain task that waits to be let through."""
-
-    def __init__(self) -> None:
-        self.go = threading.Event()
-
-    def wait(self) -> str:
-        assert self.go.wait(10)
-        return chute.context().task
-
-
 def queue_of(*tasks: Any, **how: Any) -> chute.Queue:
     queue = chute.Queue("jobs")
     for task in tasks:
@@ -74,14 +67,7 @@ def undated(again: Outcome) -> str:
 
 
 def run(queue: chute.Queue, job: Held) -> Outcome:
-    async def main() -> Outcome:
-        executor = Executor(2)
-        try:
-            return await executor.run(job, Desk(queue).open(job))
-        finally:
-            executor.close()
-
-    return asyncio.run(main())
+    return asyncio.run(execute.run(job, Desk(queue).open(job)))
 
 
 def test_the_only_task_runs_what_names_none() -> None:
@@ -97,30 +83,30 @@ def test_a_job_says_how_long_its_result_is_kept() -> None:
 
 
 def test_of_several_tasks_the_named_one_runs() -> None:
-    both = queue_of(answer, plain)
+    both = queue_of(answer, count)
     assert run(both, held(b'{"@task":"answer","question":"?"}')) == Completed(["answer", "?"])
-    assert "chute" in str(run(both, held(b'{"@task":"plain"}')))
+    assert "counted 1" in str(run(both, held(b'{"@task":"count"}')))
 
 
 def test_a_default_runs_what_names_none() -> None:
     queue = queue_of(answer)
-    queue.task(default=True)(plain)
-    assert "1 in chute" in str(run(queue, held(b"{}")))
+    queue.task(default=True)(count)
+    assert "counted 1" in str(run(queue, held(b"{}")))
 
 
 @pytest.mark.parametrize(
     ("tasks", "body", "reason"),
     [
-        ((answer, plain), b"{}", "unknown_task"),
-        ((answer, plain), b'{"@task":"os.system"}', "unknown_task"),
+        ((answer, count), b"{}", "unknown_task"),
+        ((answer, count), b'{"@task":"os.system"}', "unknown_task"),
         ((answer,), b'{"@task":"other","question":"?"}', "unknown_task"),
         ((answer,), b'{"@task":"other","number":1}', "unknown_task"),
         ((answer,), b'{"number":1}', "bad_arguments"),
-        ((answer, plain), b'{"@task":5}', "bad_field"),
-        ((answer, plain), b'{"@task":"other","job_id":""}', "bad_job_id"),
-        ((answer, plain), b"{", "bad_json"),
-        ((answer, plain), b"\xff", "bad_utf8"),
-        ((answer, plain), b"[]", "bad_shape"),
+        ((answer, count), b'{"@task":5}', "bad_field"),
+        ((answer, count), b'{"@task":"other","job_id":""}', "bad_job_id"),
+        ((answer, count), b"{", "bad_json"),
+        ((answer, count), b"\xff", "bad_utf8"),
+        ((answer, count), b"[]", "bad_shape"),
     ],
 )
 def test_what_is_no_job_for_this_queue_is_refused(tasks: tuple[Any, ...], body: bytes, reason: str) -> None:
@@ -132,8 +118,8 @@ def test_what_is_no_job_for_this_queue_is_refused(tasks: tuple[Any, ...], body: 
 def test_a_refusal_names_the_job_and_what_the_queue_has() -> None:
     job = held(b'{"job_id":"a","@task":"answr"}')
     with pytest.raises(Refused) as caught:
-        Desk(queue_of(answer, plain)).open(job)
-    assert str(caught.value) == 'queue jobs has no task "answr" (it has: answer, plain). A job names its task so: "@task": "answer"'
+        Desk(queue_of(answer, count)).open(job)
+    assert str(caught.value) == 'queue jobs has no task "answr" (it has: answer, count). A job names its task so: "@task": "answer"'
     outcome = refuse(job, caught.value)
     assert (job.job_id, job.task, job.result_ttl) == ("a", "answr", 3600)
     assert outcome.reason == "unknown_task"  # type: ignore[union-attr]
@@ -153,7 +139,7 @@ def test_a_refusal_names_the_job_and_what_the_queue_has() -> None:
 def test_of_many_tasks_a_refusal_lists_the_likeliest(body: bytes, says: str) -> None:
     queue = chute.Queue("jobs")
     for n in range(9):
-        queue.task(name=f"t{n}")(plain)
+        queue.task(name=f"t{n}")(count)
     with pytest.raises(Refused) as caught:
         Desk(queue).open(held(body))
     assert str(caught.value) == f"queue jobs has {says}"
@@ -211,22 +197,6 @@ def test_a_cancellation_by_the_clock_is_a_timeout_and_one_by_the_end_is_a_releas
     assert run(queue_of(fail), ended) == Released()
 
 
-def test_a_thread_is_taken_while_a_plain_function_runs() -> None:
-    gate = Gate()
-
-    async def main() -> None:
-        executor = Executor(1)
-        job = held(b"{}")
-        running = asyncio.create_task(executor.run(job, Desk(queue_of(gate.wait)).open(job)))
-        await asyncio.sleep(0.01)
-        assert not executor.thread_free
-        gate.go.set()
-        assert await running == Completed(["@value", '"wait"'])
-        assert executor.thread_free
-
-    asyncio.run(main())
-
-
 def test_a_message_that_cannot_be_had_is_described_all_the_same() -> None:
     assert describe(Rude()) == "Rude: (its message cannot be read)"
     assert describe(ValueError("\ud800")) == "ValueError: \\ud800"
@@ -254,16 +224,235 @@ def test_a_job_that_would_outgrow_the_limit_is_kept_whole(caplog: pytest.LogCapt
     assert (outcome.reason, outcome.error[:16]) == ("failed", "ValueError: no (")
 
 
-def test_a_thread_is_taken_at_once() -> None:
-    gate = Gate()
+class Line:
+    """Jobs that an Executor runs on a loop without a server. `ended`: what came of each, by number."""
 
+    def __init__(self, *tasks: Any, concurrency: int = 10) -> None:
+        self.queue = queue_of(*tasks, retries=0)
+        self.lane = lane()
+        self.lane.proof = float("inf")
+        self.board = Board(concurrency)
+        self.slots = Slots(concurrency)
+        self.ended: dict[int, Outcome] = {}
+        self.starter = Starter(self.slots, {self.lane: Desk(self.queue)}, self.board, 15.0, self.done)
+        self.executor = Executor(self.slots, self.starter, self.done)
+
+    def push(self, *bodies: bytes) -> None:
+        """They are claimed, and may start."""
+        for body in bodies:
+            self.slots.ready.append(Held(self.lane, self.lane.holdings, len(self.slots.ready) + len(self.ended) + 1, 1, body, 0.0))
+        self.executor.go()
+
+    def done(self, ended: list[Ended]) -> None:
+        """Takes what came of some, and goes on as an engine does."""
+        for job, result in ended:
+            self.slots.running.discard(job)
+            self.ended[job.lease] = result
+        self.executor.go()
+
+    async def until(self, count: int) -> None:
+        """So many have ended."""
+        async with asyncio.timeout(10):
+            while len(self.ended) < count:
+                await asyncio.sleep(0.001)
+
+
+own: list[Any] = []
+began: list[int] = []
+most = [0, 0]
+cleaned: list[str] = []
+held_by = ContextVar("held_by", default="nobody")
+
+
+async def note(waits: bool = False) -> str:
+    """Which asyncio task it runs in, before and after it waited; what another job has set, it must not see."""
+    found = held_by.get()
+    held_by.set("another job")
+    first = asyncio.current_task()
+    if waits:
+        await asyncio.sleep(0)
+        assert asyncio.current_task() is first
+        assert held_by.get() == "another job"
+    own.append(first)
+    return found
+
+
+def test_jobs_that_wait_for_nothing_share_an_asyncio_task_and_no_variables() -> None:
     async def main() -> None:
-        executor = Executor(1)
-        opened = Desk(queue_of(gate.wait)).open(held(b"{}"))
-        executor.give_thread(opened)
-        assert not executor.thread_free  # before any task has stepped
-        gate.go.set()
-        assert await executor.run(held(b"{}"), opened) == Completed(["@value", '"wait"'])
-        executor.close()
+        own.clear()
+        line = Line(note)
+        line.push(*[b"{}"] * 5)
+        await line.until(5)
+        assert len(set(own)) == 1
+        assert list(line.ended.values()) == [Completed(["@value", '"nobody"'])] * 5
 
     asyncio.run(main())
+
+
+def test_a_job_that_waits_has_its_asyncio_task_to_itself() -> None:
+    async def main() -> None:
+        own.clear()
+        line = Line(note)
+        line.push(*[b'{"waits":true}'] * 5)
+        await line.until(5)
+        assert len(set(own)) == 5
+        assert list(line.ended.values()) == [Completed(["@value", '"nobody"'])] * 5
+
+    asyncio.run(main())
+
+
+def test_jobs_start_in_their_order_beside_those_that_wait() -> None:
+    began.clear()
+
+    async def hold(number: int) -> None:
+        began.append(number)
+        if number % 3 == 0:
+            await asyncio.sleep(0.01)
+
+    async def main() -> None:
+        line = Line(hold, concurrency=100)
+        line.push(*[b'{"number":%d}' % number for number in range(50)])
+        await line.until(50)
+        assert began == list(range(50))
+        assert not line.slots.running
+        assert not list(line.board.started())
+
+    asyncio.run(main())
+
+
+def test_no_more_wait_at_once_than_there_are_slots() -> None:
+    most[:] = [0, 0]
+
+    async def hold() -> None:
+        most[0] += 1
+        most[1] = max(most)
+        await asyncio.sleep(0.001)
+        most[0] -= 1
+
+    async def main() -> None:
+        line = Line(hold, concurrency=3)
+        line.push(*[b"{}"] * 20)
+        await line.until(20)
+        assert most == [0, 3]
+
+    asyncio.run(main())
+
+
+def test_a_job_that_cancels_the_asyncio_task_it_runs_in_harms_no_other() -> None:
+    async def cancel(number: int) -> int:
+        if number == 1:
+            task = asyncio.current_task()
+            assert task is not None
+            task.cancel()
+        else:
+            await asyncio.sleep(0)
+        return number
+
+    async def main() -> None:
+        line = Line(cancel)
+        line.push(*[b'{"number":%d}' % number for number in range(1, 6)])
+        await line.until(5)
+        assert [line.ended[lease] for lease in range(1, 6)] == [Completed(["@value", str(number)]) for number in range(1, 6)]
+
+    asyncio.run(main())
+
+
+def test_a_timeout_of_a_job_is_its_own() -> None:
+    async def hurry(seconds: float) -> str:
+        try:
+            async with asyncio.timeout(0.02):
+                await asyncio.sleep(seconds)
+        except TimeoutError:
+            return "late"
+        return "in time"
+
+    async def main() -> None:
+        line = Line(hurry)
+        line.push(b'{"seconds":0}', b'{"seconds":5}', b'{"seconds":0}', b'{"seconds":0.001}')
+        await line.until(4)
+        assert [line.ended[lease].fields[1] for lease in range(1, 5)] == ['"in time"', '"late"', '"in time"', '"in time"']  # type: ignore[union-attr]
+
+    asyncio.run(main())
+
+
+def test_a_job_that_is_cancelled_while_it_waits_may_clean_up_in_its_own_variables() -> None:
+    cleaned.clear()
+
+    async def linger() -> None:
+        held_by.set("linger")
+        try:
+            await asyncio.sleep(10)
+        finally:
+            await asyncio.sleep(0)
+            cleaned.append(held_by.get())
+
+    async def main() -> None:
+        line = Line(linger)
+        line.push(b"{}")
+        await asyncio.sleep(0.01)
+        (job,) = line.slots.running
+        job.broken_off = True
+        assert job.runner is not None
+        job.runner.cancel()
+        await line.until(1)
+        assert (line.ended[1], cleaned) == (Released(), ["linger"])
+
+    asyncio.run(main())
+
+
+def test_an_asyncio_task_that_others_cancel_before_it_begins_keeps_nothing_from_starting() -> None:
+    async def main() -> None:
+        line = Line(note)
+        line.push(b"{}")
+        for task in asyncio.all_tasks() - {asyncio.current_task()}:
+            task.cancel()
+        await asyncio.sleep(0)
+        line.executor.go()  # the sweep of a worker pokes it again and again
+        await line.until(1)
+
+    asyncio.run(main())
+
+
+def test_the_loop_gets_its_turn_beside_jobs_that_never_wait(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(execute, "SLICE", 0.002)
+    turns: list[int] = []
+
+    async def burn() -> None:
+        until = time.monotonic() + 0.001
+        while time.monotonic() < until:
+            pass
+
+    async def main() -> None:
+        line = Line(burn)
+        line.push(*[b"{}"] * 40)
+        while len(line.ended) < 40:
+            await asyncio.sleep(0)
+            turns.append(len(line.ended))
+        assert len(set(turns)) >= 10, "in between, again and again"
+
+    asyncio.run(main())
+
+
+def test_what_can_be_awaited_and_is_no_coroutine_runs_too() -> None:
+    class Later:
+        def __await__(self) -> Any:
+            yield from asyncio.sleep(0).__await__()
+            return "done"
+
+    async def other() -> Any:
+        """Replaced below."""
+
+    queue = queue_of(other)
+    object.__setattr__(queue.tasks["other"], "fn", Later)
+    assert run(queue, held(b"{}")) == Completed(["@value", '"done"'])
+
+
+def test_stop_iteration_out_of_a_call_is_an_error_like_another() -> None:
+    async def other() -> Any:
+        """Replaced below."""
+
+    queue = queue_of(other, retries=0)
+    object.__setattr__(queue.tasks["other"], "fn", lambda: next(iter(())))
+    outcome = run(queue, held(b"{}"))
+    assert isinstance(outcome, Failed)
+    assert outcome.error == "StopIteration"

@@ -13,6 +13,7 @@ from chute.worker.held import Held
 from worker.made import held
 
 OOM = redis.exceptions.ResponseError("MISCONF no")
+AT = "2024-01-15T10:30:00Z"
 NOSCRIPT = redis.exceptions.NoScriptError("No matching script")
 
 
@@ -38,7 +39,7 @@ def job(job_id: str = "a", ttl: int = 60, body: bytes = b"{}", lease: int = 1001
 
 
 def unpacked(outcome: Outcome, of: Held) -> tuple[str, Any]:
-    made = record(of, outcome)
+    made = record(of, outcome, AT)
     return made.job_id, msgspec.msgpack.decode(made.packed)
 
 
@@ -56,7 +57,7 @@ def test_a_result_is_written_under_the_jobs_id() -> None:
     job_id, packed = unpacked(Completed(["answer", "x"]), job())
     assert job_id == "a"
     assert packed[:5] == ["result", 1001, 60, "status", "completed"]
-    assert packed[5] == "completed_at"
+    assert packed[5:7] == ["completed_at", AT]
     assert packed[7:] == ["answer", "x", "@queue", "jobs", "@tag", "7"]
 
 
@@ -98,7 +99,7 @@ def test_a_refused_entry_that_is_cut_tells_its_length_and_digest() -> None:
 
 
 def test_an_outcome_that_cannot_be_written_becomes_a_failure(finisher: Finisher) -> None:
-    finisher.add(job(), Again(1, "\ud800"))
+    finisher.add([(job(), Again(1, "\ud800"))])
     ((_, (made,)),) = finisher.batches()
     assert msgspec.msgpack.decode(made.packed)[0] == "fail"
 
@@ -109,7 +110,7 @@ def test_batches_are_by_identity_and_at_most_a_thousand(finisher: Finisher) -> N
         each.holdings = jobs[0].holdings
     other = job()
     for each in (*jobs, other):
-        finisher.add(each, Released())
+        finisher.add([(each, Released())])
     batches = finisher.batches()
     assert [len(records) for _, records in batches] == [1000, 500, 1]
     assert (finisher.waiting, finisher.unanswered) == ([], 1501)
@@ -117,7 +118,7 @@ def test_batches_are_by_identity_and_at_most_a_thousand(finisher: Finisher) -> N
 
 
 def test_what_is_answered_is_done(finisher: Finisher) -> None:
-    finisher.add(job(), Released())
+    finisher.add([(job(), Released())])
     ((_, records),) = finisher.batches()
     finisher.answered(records, b"1")
     assert (finisher.waiting, finisher.unanswered) == ([], 0)
@@ -125,23 +126,23 @@ def test_what_is_answered_is_done(finisher: Finisher) -> None:
 
 def test_what_was_lost_waits_again_before_what_came_since(finisher: Finisher) -> None:
     first, second = job(lease=1), job(lease=2)
-    finisher.add(first, Released())
+    finisher.add([(first, Released())])
     ((_, records),) = finisher.batches()
-    finisher.add(second, Released())
+    finisher.add([(second, Released())])
     finisher.answered(records, None)
     assert [each.held for each in finisher.waiting] == [first, second]
     assert (finisher.unanswered, first.repeated, second.repeated) == (0, True, False)
 
 
 def test_an_unknown_script_is_loaded_and_the_batch_sent_at_once(finisher: Finisher, later: Later) -> None:
-    finisher.add(job(), Released())
+    finisher.add([(job(), Released())])
     ((_, records),) = finisher.batches()
     finisher.answered(records, NOSCRIPT)
     assert (later.unknown, len(finisher.waiting), finisher.unanswered) == (1, 1, 0)
 
 
 def test_a_refusing_server_is_asked_again_later_and_the_batch_stays_unanswered(finisher: Finisher, later: Later) -> None:
-    finisher.add(job(), Released())
+    finisher.add([(job(), Released())])
     ((_, records),) = finisher.batches()
     finisher.answered(records, OOM)
     assert (finisher.waiting, finisher.unanswered) == ([], 1)
@@ -153,7 +154,7 @@ def test_of_a_batch_only_what_was_not_accepted_is_sent_again(finisher: Finisher,
     jobs = [job(lease=i) for i in range(3)]
     for each in jobs:
         each.holdings = jobs[0].holdings
-        finisher.add(each, Released())
+        finisher.add([(each, Released())])
     ((_, records),) = finisher.batches()
     finisher.answered(records, b"1E0")
     assert finisher.unanswered == 1
@@ -165,7 +166,7 @@ def test_a_job_that_another_worker_took_over_is_told_of_once(finisher: Finisher,
     stale, repeated = job(lease=1), job(lease=2)
     repeated.holdings, repeated.repeated = stale.holdings, True
     for each in (stale, repeated):
-        finisher.add(each, Released())
+        finisher.add([(each, Released())])
     ((_, records),) = finisher.batches()
     finisher.answered(records, b"00")
     assert sum("was taken over" in message for message in caplog.messages) == 1
@@ -175,7 +176,7 @@ def test_a_round_trip_carries_no_more_than_it_can_deliver(finisher: Finisher) ->
     jobs = [job(lease=i) for i in range(10)]
     for each in jobs:
         each.holdings = jobs[0].holdings
-        finisher.add(each, Completed(["answer", "x" * 200_000]))
+        finisher.add([(each, Completed(["answer", "x" * 200_000]))])
     sent: list[int] = []
     while batches := finisher.batches():
         sent += [len(records) for _, records in batches]

@@ -4,11 +4,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from chute.outcome import Released
+from chute.worker.desk import Opened
 from chute.worker.held import Held
 from chute.worker.slots import MAX_PREFETCH, NEAR, Slots
 from worker.made import lane
 
 LANE = lane()
+OPENED = Opened(None, print, (), {}, None)  # type: ignore[arg-type]
 
 
 def jobs(count: int, first: int = 1) -> list[Held]:
@@ -19,7 +22,7 @@ def holding(concurrency: int, *, running: int = 0, ready: int = 0, parked: int =
     slots = Slots(concurrency)
     slots.running.update(jobs(running, 1))
     slots.ready.extend(jobs(ready, 200))
-    slots.parked.extend(jobs(parked, 400))
+    slots.parked.update(dict.fromkeys(jobs(parked, 400), OPENED))
     slots.asked = asked
     return slots
 
@@ -37,7 +40,9 @@ def test_an_idle_worker_has_all_its_slots() -> None:
         (holding(10, running=4, ready=3, asked=3), 0, 0, False, 3),
         (holding(10, running=10), 0, 0, True, 0),
         (holding(10, running=10, ready=5), -5, -5, True, 5),
-        (holding(10, running=8, parked=1), 1, 0, False, 1),
+        (holding(10, running=8, parked=1), 1, 1, False, 1),
+        (holding(10, running=7, parked=2), 1, 0, False, 2),
+        (holding(10, running=8, parked=2), 0, 0, True, 2),
     ],
 )
 def test_what_is_held_and_asked_for_takes_room(slots: Slots, free: int, room: int, full: bool, unstarted: int) -> None:
@@ -48,7 +53,9 @@ def test_prefetch_gives_room_beyond_the_slots_but_none_behind_a_job_that_waits_f
     slots = holding(10, running=10)
     slots.prefetch = 20
     assert (slots.allowance, slots.free, slots.room) == (30, 0, 20)
-    slots.parked.extend(jobs(1, 400))
+    slots.parked.update(dict.fromkeys(jobs(1, 400), OPENED))
+    assert slots.room == 20 - 1, "a thread takes it at once"
+    slots.parked.update(dict.fromkeys(jobs(1, 401), OPENED))
     assert slots.room == 0
 
 
@@ -91,9 +98,48 @@ def test_prefetch_has_bounds_and_ends(ran: list[int]) -> None:
 def test_what_is_taken_back_leaves_the_others_in_their_order() -> None:
     slots = holding(10, ready=5, parked=3, running=1)
     ready, parked, running = list(slots.ready), list(slots.parked), set(slots.running)
-    slots.take_back([ready[1], ready[3], parked[0]])
+    assert slots.take_back([ready[1], ready[3], parked[0]]) == [ready[1], ready[3], parked[0]]
     assert list(slots.ready) == [ready[0], ready[2], ready[4]]
     assert list(slots.parked) == parked[1:]
     assert slots.running == running
     slots.take_back([*slots.ready, *slots.parked])
     assert not slots.unstarted
+
+
+def test_what_a_thread_has_taken_meanwhile_stays() -> None:
+    slots = Slots(4, 4, plain=True)
+    waits, begun = jobs(2)
+    slots.parked[waits] = OPENED
+    slots.threaded.add(begun)
+    assert slots.take_back([begun, waits]) == [waits]
+    assert (slots.started, slots.unstarted, slots.empty) == ([begun], [], False)
+
+
+def test_what_has_ended_in_a_thread_leaves_its_slot_at_once_and_stays_in_hand() -> None:
+    slots = Slots(1, 1, plain=True)
+    (job,) = jobs(1)
+    slots.threaded.add(job)
+    assert (slots.free, slots.full) == (0, True)
+    slots.came.append((job, Released()))
+    assert (slots.free, slots.full, slots.leases(job.holdings), slots.empty) == (1, False, {job.lease}, False)
+
+
+def test_where_all_are_plain_functions_more_than_there_are_slots_wait_at_the_threads() -> None:
+    plain, mixed = Slots(2, 2, plain=True), Slots(2, 2)
+    for slots in (plain, mixed):
+        slots.parked.update(dict.fromkeys(jobs(3), OPENED))
+        slots.prefetch = 10
+    assert (plain.open, plain.room, plain.full) == (True, 9, True)
+    assert (mixed.open, mixed.room, mixed.full) == (False, 0, True)
+
+
+def test_a_suspect_starts_when_nothing_is_left_that_runs() -> None:
+    slots = holding(10, running=1, ready=2)
+    slots.suspect = jobs(1, 700)[0]
+    assert (slots.alone, slots.open, slots.free, len(slots.unstarted)) == (False, False, 0, 3)
+    slots.running.clear()
+    assert (slots.alone, slots.open) == (True, False)
+    slots.threaded.add(slots.suspect)
+    slots.came.append((slots.suspect, Released()))
+    assert not slots.alone, "it has run, and the loop has not yet looked"
+    assert len(slots.unstarted) == 2

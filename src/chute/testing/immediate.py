@@ -31,9 +31,8 @@ from chute.signature import to_plain
 from chute.testing import hand
 from chute.testing.burst import on_a_loop
 from chute.waiting import Hash
-from chute.worker import finish, verdict
+from chute.worker import execute, finish, verdict
 from chute.worker.desk import Desk, Opened
-from chute.worker.execute import Executor
 from chute.worker.held import Held
 
 T = TypeVar("T")
@@ -120,7 +119,7 @@ class Inline:
 
     def _keep(self, held: Held, result: Outcome) -> None:
         """Keeps the fields that a worker would have stored on the server."""
-        record = finish.record(held, result)
+        record = finish.record(held, result, outcome.now())
         if record.job_id:
             kind, _, _, *fields = msgspec.msgpack.decode(record.packed)
             fields = fields if kind == "result" else fields[1:]  # behind the dead letter
@@ -226,8 +225,8 @@ def _call(turn: _Turn) -> Outcome:
 
 async def _acall(turn: _Turn) -> Outcome:
     """Runs an async task on this loop, within its timeout. A caller that is cancelled takes it along."""
-    held, opened, executor = turn.held, turn.opened, Executor(1)
-    running = asyncio.create_task(executor.run(held, opened))
+    held, opened = turn.held, turn.opened
+    running = asyncio.create_task(execute.run(held, opened))
     try:
         await asyncio.wait({running}, timeout=opened.task.policy.timeout)
         held.overdue = not running.done()
@@ -235,7 +234,6 @@ async def _acall(turn: _Turn) -> Outcome:
         held.broken_off = not held.overdue
         running.cancel()
         await asyncio.wait({running})
-        executor.close()
     return running.result()
 
 

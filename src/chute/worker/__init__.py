@@ -110,9 +110,9 @@ class Worker:
         else:
             self._asked = True
             if self.guard:
-                self.guard.say(Stopping(len(engine.slots.running)))
+                self.guard.say(Stopping(len(engine.slots.started)))
             else:
-                log.info("stopping: %s", what_runs(len(engine.slots.running), self.grace))
+                log.info("stopping: %s", what_runs(len(engine.slots.started), self.grace))
             engine.stop()
             engine.loop.call_later(self.grace, engine.break_off)
 
@@ -186,7 +186,7 @@ class Worker:
         """Without a supervisor, this worker looks after its queues itself. What still runs here under an id that others closed stays here."""
 
         def ours() -> set[str]:
-            return {lane.holdings.worker for lane in engine.lanes} | {held.holdings.worker for held in engine.slots.running}
+            return {lane.holdings.worker for lane in engine.lanes} | {held.holdings.worker for held in engine.slots.started}
 
         return Caretaker(engine.lines, [lane.name for lane in engine.lanes], engine.timing, ours).steps()
 
@@ -217,7 +217,7 @@ class Worker:
             for line in (*[route.line for route in engine.routes], *[lane.line for lane in engine.lanes]):
                 await line.close()
             await engine.lines.close()
-            engine.executor.close()
+            engine.threads.close()
             self.totals, self.drained = engine.totals, engine.drained
             self.engine = None
             await self._opened.aclose()

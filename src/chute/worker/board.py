@@ -38,16 +38,18 @@ class Board:
         self._deadlines = self._floats[_MARKS + slots : _MARKS + 2 * slots]
         self._free = list(range(slots - 1, -1, -1))
 
-    def start(self, identity: int, lease: int, deadline: float | None) -> int:
-        """Marks a job as started; the slot to give to `end`."""
-        slot = self._free.pop()
+    def take(self) -> int:
+        """A free slot."""
+        return self._free.pop()
+
+    def start(self, slot: int, identity: int, lease: int, deadline: float | None) -> None:
+        """Marks a job as started in a slot, in which the one before has ended."""
         self._deadlines[slot] = deadline or 0.0
         self._marks[slot] = identity << _LEASE_BITS | lease
-        return slot
 
     def end(self, slot: int) -> None:
-        """The job in this slot has ended. Until another takes the slot it stays known: its outcome may never be stored."""
-        self._marks[slot] *= -1
+        """The job in this slot has ended, and the slot is free. Until another takes it the job stays known: its outcome may never be stored."""
+        self._marks[slot] = -abs(self._marks[slot])
         self._free.append(slot)
 
     def started(self) -> Iterator[tuple[int, int, float]]:

@@ -9,18 +9,14 @@ import math
 import random
 import time
 from collections.abc import Awaitable, Callable
+from functools import partial
 
 log = logging.getLogger("chute.worker")
 LOOK_AGAIN = 0.01
 """Seconds between two looks at a condition."""
 
-if hasattr(time, "CLOCK_BOOTTIME"):
-
-    def now() -> float:
-        """Seconds of a clock that never jumps and counts suspension."""
-        return time.clock_gettime(time.CLOCK_BOOTTIME)
-else:
-    now = time.monotonic
+now = partial(time.clock_gettime, time.CLOCK_BOOTTIME) if hasattr(time, "CLOCK_BOOTTIME") else time.monotonic
+"""Seconds of a clock that never jumps and counts suspension."""
 
 
 async def every(interval: float, step: Callable[[], Awaitable[None] | None], jitter: float = 0.1) -> None:

@@ -1,7 +1,7 @@
 """Opens one job: its bytes -> the task that it names, the arguments of the call, and what the job knows of itself. Never touches the server."""
 
-import asyncio
 import difflib
+import re
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -15,8 +15,8 @@ from chute.envelope import Refused
 from chute.queue import Queue
 from chute.steps import ServerSteps
 from chute.task import Task
+from chute.worker import verdict
 from chute.worker.held import Held
-from chute.worker.verdict import meant
 
 MAX_NAME = 100
 """Characters of a name that are compared with the known ones: the search must not hold the loop."""
@@ -32,22 +32,18 @@ class _Named(msgspec.Struct, rename={"task": "@task"}):
 
 
 _named = msgspec.json.Decoder(_Named)
+_seems = re.compile(rb'"@task" ?: ?"([A-Za-z0-9_.-]+)"').search
 
 
-class Opened:
+class Opened(msgspec.Struct, eq=False):
     """A job that was decoded and whose task was found: ready to be called."""
 
-    __slots__ = ("args", "context", "fn", "kwargs", "task", "work")
-
-    def __init__(self, task: AnyTask, args: tuple[Any, ...], kwargs: dict[str, Any], context: Context) -> None:
-        self.task = task
-        self.fn: Callable[..., Any] = task.fn
-        """What is called: the task's function, or that with what surrounds this run."""
-        self.context = context
-        self.args = args
-        self.kwargs = kwargs
-        self.work: asyncio.Future[tuple[Any, BaseException | None]] | None = None
-        """What a thread makes of it, once one was given it."""
+    task: AnyTask
+    fn: Callable[..., Any]
+    """What is called: the task's function, or that with what surrounds this run."""
+    args: tuple[Any, ...]
+    kwargs: dict[str, Any]
+    context: Context
 
 
 class Desk:
@@ -55,7 +51,9 @@ class Desk:
 
     def __init__(self, queue: Queue, steps: Steps | None = None) -> None:
         self._queue = queue
+        self._name = queue.name
         self._steps = steps or ServerSteps(queue.name, lambda: queue.endpoint)
+        self._only = queue.fallback if len(queue.tasks) == 1 else None
         self._begins = (*trace.processing(), *around.added())
 
     @property
@@ -66,30 +64,36 @@ class Desk:
 
     def open(self, held: Held) -> Opened:
         """Decodes the job for the task that it names, or the default. Fills in what is known of the job; raises Refused."""
-        task = self._queue.fallback
-        if task is None or len(self._queue.tasks) > 1:
-            task = self._named(held.body)
+        body = held.body
+        task = self._only or self._guess(body)
         try:
-            job = task.signature.decode(held.body)
+            job = task.signature.decode(body)
+            meant = job.task == task.name or (job.task is None and task is self._queue.fallback)
         except Refused as refused:
-            if refused.reason == "bad_arguments":
-                self._named(held.body)  # another task was meant?
-            raise
-        if job.task is not None and job.task != task.name:
-            task = self._named(held.body)
-            job = task.signature.decode(held.body)
+            if refused.reason != "bad_arguments" or self._named(body) is task:
+                raise
+            meant = False
+        if not meant:
+            task = self._named(body)
+            job = task.signature.decode(body)
         held.job_id, held.task = job.job_id, task.name
         if job.attempt or job.deaths:
             held.attempt, held.deaths = job.attempt + 1, job.deaths
         if due := job.due or job.at:
             held.due = due / 1000
         held.result_ttl = task.policy.result_ttl if job.result_ttl < 0 else job.result_ttl
-        args, kwargs = task.signature.arguments(job, held.body)
-        opened = Opened(task, args, kwargs, Context(job, self._queue.name, task.name, held.tag, self._steps))
+        args, kwargs = task.signature.arguments(job, body)
+        opened = Opened(task, task.fn, args, kwargs, Context(job, self._name, task.name, held.tag, self._steps))
         if self._begins:
-            run = Run(opened.context, task.policy, args, kwargs, partial(meant, held, task.policy))
+            run = Run(opened.context, task.policy, args, kwargs, partial(verdict.meant, held, task.policy))
             opened.fn = around.surround(task.fn, task.threaded, run, self._begins)
         return opened
+
+    def _guess(self, body: bytes) -> AnyTask:
+        """The task that the job seems to name, so that most jobs are decoded once: whoever decodes it sees whether that is true."""
+        found = _seems(body)
+        task = self._queue.tasks.get(found[1].decode()) if found else self._queue.fallback
+        return task or self._named(body)
 
     def _named(self, body: bytes) -> AnyTask:
         """The task that the job names. Raises Refused: for what is wrong with the entry before its task matters, or `unknown_task`."""

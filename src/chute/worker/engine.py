@@ -1,7 +1,7 @@
 """The worker's heart: one turn that never awaits. Replies and finished jobs poke it; it starts what is ready, sends what is due, and sleeps.
 
-The parts decide (`claim`, `slots`), run (`execute`), store (`finish`) and go to the server and back (`shuttle`); this file only lets them take
-turns.
+The parts decide (`claim`, `slots`, `start`), run (`execute`, `threads`), store (`finish`) and go to the server and back (`shuttle`); this file only
+lets them take turns.
 """
 
 import asyncio
@@ -14,26 +14,27 @@ from operator import attrgetter
 
 from chute import holdings
 from chute.connection import Endpoint
-from chute.envelope import Refused
 from chute.line import Line
 from chute.lines import Lines
-from chute.outcome import Outcome, Released
+from chute.outcome import Released
 from chute.queue import Queue
 from chute.rest import Rest
 from chute.script import LOAD
-from chute.worker import clock, verdict
+from chute.worker import clock
 from chute.worker.claim import Claims
 from chute.worker.clock import Timing
 from chute.worker.desk import Desk
 from chute.worker.execute import Executor
 from chute.worker.finish import Finisher
 from chute.worker.guard import Guard
-from chute.worker.held import Held
+from chute.worker.held import Ended, Held
 from chute.worker.lane import Lane, Turn
 from chute.worker.results import Results
 from chute.worker.route import Route
 from chute.worker.shuttle import Shuttle
 from chute.worker.slots import Slots
+from chute.worker.start import Starter
+from chute.worker.threads import Threads
 
 log = logging.getLogger("chute.worker")
 BREAK_OFF = 0.5
@@ -56,7 +57,6 @@ class Engine:
         self.loop = asyncio.get_running_loop()
         self.timing = timing
         self.guard = guard
-        self.stopping = False
         self._poked = False
         self._context = copy_context()
         """That of the start, in which every turn is taken: whoever pokes is often a job, and its variables are not the next one's."""
@@ -66,11 +66,13 @@ class Engine:
         self.routes = [Route(line, self.poke) for line in self._own_lines(endpoint, [name for _, name, _ in worked])]
         routes = self.routes if endpoint.spread else self.routes * len(worked)
         self.lanes = [Lane(*each, routes[n], self.poke, partial(guard.introduce, n)) for n, each in enumerate(worked)]
-        self.desks = {lane: Desk(lane.queue) for lane in self.lanes}
-        if all(desk.all_threaded for desk in self.desks.values()):
-            concurrency = min(concurrency, threads)  # a job that waits for a thread here would start elsewhere
-        self.slots = Slots(concurrency)
-        self.executor = Executor(threads, guard.mark, self._ran)
+        desks = {lane: Desk(lane.queue) for lane in self.lanes}
+        plain = all(desk.all_threaded for desk in desks.values())
+        self.slots = Slots(min(concurrency, threads) if plain else concurrency, threads, plain=plain)
+        self.starter = Starter(self.slots, desks, guard.board, timing.trust, self._done)
+        self.executor = Executor(self.slots, self.starter, self._done)
+        self.threads = Threads(threads, self.slots, self.starter, self._done)
+        self.starter.give = self.threads.give
         self.claims = Claims(self.lanes, self.slots, timing.validity, self.give_back)
         self.results = Results(self.lines, self.slots, self._later, self.poke) if endpoint.spread else None
         first = self.results.add if self.results else None
@@ -103,14 +105,19 @@ class Engine:
             self._poked = True
             self.loop.call_soon(self._turn, context=self._context)
 
+    @property
+    def stopping(self) -> bool:
+        """Whether it is about to end: nothing more is started."""
+        return self.slots.stopping
+
     def stop(self) -> None:
         """Claims no more, gives back what has not started, ends when what runs has ended."""
-        self.stopping = True
+        self.slots.stopping = True
         self.poke()
 
     def break_off(self) -> None:
         """Gives back what still runs, uncharged. What cannot be cancelled (a thread) does not hold up the end: leaving gives it back."""
-        for held in sorted(self.slots.running, key=_by_lease, reverse=True):  # youngest first: the oldest ends at the very front
+        for held in sorted(self.slots.started, key=_by_lease, reverse=True):  # youngest first: the oldest ends at the very front
             held.broken_off = True
             if held.runner and not held.runner.done():
                 held.runner.cancel()
@@ -118,9 +125,8 @@ class Engine:
 
     def give_back(self, jobs: list[Held]) -> None:
         """Releases jobs that have not started, youngest first, so that the oldest ends at the very front."""
-        self.slots.take_back(jobs)
-        for held in sorted(jobs, key=_by_lease, reverse=True):
-            self.shuttle[held.lane].finisher.add(held, Released())
+        for held in sorted(self.slots.take_back(jobs), key=_by_lease, reverse=True):
+            self.shuttle[held.lane].finisher.add([(held, Released())])
         self.poke()
 
     def unblock(self) -> None:
@@ -134,7 +140,9 @@ class Engine:
         self._poked = False
         now = clock.now()
         self._identify(now)
-        self._start(now)
+        if self.slots.quota == 0:
+            self.slots.stopping = True
+        self.executor.go()
         for lane in self.lanes:
             lane.meter.turn(now)
         self._give_back_in_time()
@@ -159,63 +167,21 @@ class Engine:
             elif lane.live and not lane.noted:
                 lane.note(self.lines)
 
-    def _start(self, now: float) -> None:
-        slots, trusted = self.slots, now - self.timing.trust
-        if slots.suspect and not slots.running and not self.stopping and slots.suspect.lane.proof > trusted:
-            self._run(slots.suspect, now)
-        while slots.parked and not slots.full and self.executor.thread_free and slots.parked[0].lane.proof > trusted:
-            self._run(slots.parked.popleft(), now)
-        while slots.ready and not slots.full and not self.stopping and slots.ready[0].lane.proof > trusted:
-            self._run(slots.ready.popleft(), now)
-
-    def _run(self, held: Held, now: float) -> None:
-        """Opens a job and starts it, or parks it while no thread is free, or refuses it."""
-        try:
-            opened = self.desks[held.lane].open(held)
-        except Refused as refused:
-            self._done(held, verdict.refuse(held, refused))
-            return
-        except BaseException as error:  # a converter of the user's may raise anything
-            log.exception("job in queue %s cannot be opened", held.lane.name, extra=held.named)
-            self._done(held, verdict.refuse(held, Refused("bad_arguments", verdict.describe(error), held.job_id, held.task)))
-            return
-        no_thread = opened.task.threaded and not self.executor.thread_free
-        if held.deaths:
-            self.slots.suspect = held
-            if self.slots.running or no_thread:
-                return
-        elif no_thread:
-            self.slots.parked.append(held)
-            return
-        held.lane.meter.due.append(held.due - held.lane.route.ahead if held.due else held.since)
-        held.since, held.threaded = now, opened.task.threaded
-        timeout = opened.task.policy.timeout
-        held.deadline = None if timeout is None else now + timeout
-        self.slots.running.add(held)
-        if self.slots.spend():
-            self.stop()
-        if opened.task.threaded:
-            self.guard.mark(held)
-            self.executor.give_thread(opened)
-        held.runner = self.loop.create_task(self.executor.run(held, opened))
-
-    def _ran(self, held: Held, result: Outcome) -> None:
-        self.slots.running.discard(held)
-        self.guard.board.end(held.slot)
-        self._done(held, result)
-
-    def _done(self, held: Held, result: Outcome) -> None:
-        self.slots.done += 1
-        if held is self.slots.suspect:
-            self.slots.suspect = None
-        held.lane.drained = False
-        meter = held.lane.meter
-        if held.runner:
-            meter.begun[held.task, result.kind].append(held.since)
-        else:
-            task = held.task if held.task in held.lane.queue.tasks else ""  # else whoever pushes could make series without end
-            meter.finished[task, result.kind] += 1
-        self.shuttle[held.lane].finisher.add(held, result)
+    def _done(self, ended: list[Ended]) -> None:
+        slots = self.slots
+        slots.done += len(ended)
+        for held, result in ended:
+            if held.slot < 0:
+                task = held.task if held.task in held.lane.queue.tasks else ""  # else whoever pushes could make series without end
+                held.lane.meter.finished[task, result.kind] += 1
+            else:
+                slots.running.discard(held)
+                held.lane.meter.begun[held.task, result.kind].append(held.since)
+            if held is slots.suspect:
+                slots.suspect = None
+            held.lane.drained = False
+        for shuttle in self.shuttles:
+            shuttle.finisher.add(ended if len(self.shuttles) == 1 else [each for each in ended if self.shuttle[each[0].lane] is shuttle])
         self.poke()
 
     def _give_back_in_time(self) -> None:

@@ -17,7 +17,7 @@ from chute.holdings import Holdings
 from chute.outcome import Again, Completed, Failed, Outcome, Refused, Released, cut
 from chute.script import Command
 from chute.store import CHUNK
-from chute.worker.held import Held
+from chute.worker.held import Ended, Held
 from chute.worker.trouble import Trouble
 
 log = logging.getLogger("chute.worker")
@@ -28,16 +28,13 @@ REPEAT_AFTER = 1.0
 _pack = msgspec.msgpack.Encoder().encode
 
 
-class Record:
+class Record(msgspec.Struct, eq=False):
     """One outcome, packed, with the job that it is of. `job_id` names the result it writes ("" = none); `only`: it writes nothing else."""
 
-    __slots__ = ("held", "job_id", "only", "packed")
-
-    def __init__(self, held: Held, job_id: str, packed: bytes, only: bool = False) -> None:
-        self.held = held
-        self.job_id = job_id
-        self.packed = packed
-        self.only = only
+    held: Held
+    job_id: str
+    packed: bytes
+    only: bool = False
 
     @property
     def stored(self) -> "Record":
@@ -66,19 +63,21 @@ class Finisher:
         """Those whose results are being stored."""
         self._trouble = Trouble("the server stores outcomes again")
 
-    def add(self, held: Held, result: Outcome) -> None:
-        """Takes an outcome. One that cannot be written becomes a failure that can: a lease must not be left without an end."""
-        try:
-            new = record(held, result)
-        except Exception as error:
-            log.exception("the outcome of job %s cannot be written", held.job_id, extra=held.named)
-            new = record(held, Failed("failed", cut(f"its outcome cannot be written: {error!r}", outcome.MAX_ERROR)))
-        if self._first and new.job_id:
-            self._storing.add(new)
-            self.unanswered += 1
-            self._first(new, self._stored)
-        else:
-            self.waiting.append(new)
+    def add(self, ended: list[Ended]) -> None:
+        """Takes outcomes. One that cannot be written becomes a failure that can: a lease must not be left without an end."""
+        at = outcome.now()
+        for held, result in ended:
+            try:
+                new = record(held, result, at)
+            except Exception as error:
+                log.exception("the outcome of job %s cannot be written", held.job_id, extra=held.named)
+                new = record(held, Failed("failed", cut(f"its outcome cannot be written: {error!r}", outcome.MAX_ERROR)), at)
+            if self._first and new.job_id:
+                self._storing.add(new)
+                self.unanswered += 1
+                self._first(new, self._stored)
+            else:
+                self.waiting.append(new)
 
     def _stored(self, done: Record) -> None:
         """The result of that one is where its caller looks for it: now its lease may go."""
@@ -158,10 +157,14 @@ def command(batch: Batch) -> Command:
     return holdings.finish([each.job_id for each in records], [each.packed for each in records])
 
 
-def record(held: Held, result: Outcome) -> Record:
-    """The outcome as the finish script reads it."""
+def record(held: Held, result: Outcome, at: str) -> Record:
+    """The outcome as the finish script reads it. `at`: what to say of when."""
     if isinstance(result, Completed):  # almost all are
-        return _completed(held, result)
+        if not held.job_id or not held.result_ttl:
+            return Record(held, "", _pack(("drop", held.lease)))
+        head = ("result", held.lease, held.result_ttl, "status", "completed", "completed_at", at)
+        more = ("@result_error", cut(result.error, outcome.MAX_ERROR)) if result.error else ()
+        return Record(held, held.job_id, _pack((*head, *result.fields, *more, "@queue", held.holdings.name, "@tag", str(held.tag))), True)
     match result:
         case Again(delay, body):
             return Record(held, "", _pack(("retry", held.lease, delay, body)))
@@ -169,27 +172,22 @@ def record(held: Held, result: Outcome) -> Record:
             return Record(held, "", _pack(("release", held.lease)))
         case Failed(reason, error, traceback):
             letter = (*_letter(held, reason, error), "traceback", traceback)
-            return _ended(held, "fail", letter, reason, error, traceback)
+            return _ended(held, "fail", letter, _fields(at, reason, error, traceback))
         case Refused(reason, error):
             letter = _letter(held, reason, error)
             if len(held.body) > KEPT_OF_REFUSED:
                 letter = (*letter, "length", str(len(held.body)), "sha256", hashlib.sha256(held.body).hexdigest())
-            return _ended(held, "refuse", letter, reason, error, "")
+            return _ended(held, "refuse", letter, _fields(at, reason, error, ""))
 
 
-def _completed(held: Held, result: Completed) -> Record:
-    if not held.job_id or not held.result_ttl:
-        return Record(held, "", _pack(("drop", held.lease)))
-    head = ("result", held.lease, held.result_ttl, "status", "completed", "completed_at", outcome.now())
-    more = ("@result_error", cut(result.error, outcome.MAX_ERROR)) if result.error else ()
-    return Record(held, held.job_id, _pack((*head, *result.fields, *more, "@queue", held.holdings.name, "@tag", str(held.tag))), only=True)
-
-
-def _ended(held: Held, kind: str, letter: tuple[str, ...], reason: str, error: str, traceback: str) -> Record:
-    status = "expired" if reason == "expired" else "failed"
-    fields = ("status", status, "completed_at", outcome.now(), "error", error, "@reason", reason, "@traceback", traceback)
+def _ended(held: Held, kind: str, letter: tuple[str, ...], fields: tuple[str, ...]) -> Record:
     keeps = held.job_id if held.result_ttl else ""
     return Record(held, keeps, _pack((kind, held.lease, max(1, held.result_ttl), letter, *fields, *_whose(held))))
+
+
+def _fields(at: str, reason: str, error: str, traceback: str) -> tuple[str, ...]:
+    status = "expired" if reason == "expired" else "failed"
+    return ("status", status, "completed_at", at, "error", error, "@reason", reason, "@traceback", traceback)
 
 
 def _letter(held: Held, reason: str, error: str) -> tuple[str, ...]:

@@ -9,7 +9,6 @@ import socket
 
 from chute.worker import clock, wire
 from chute.worker.board import Board
-from chute.worker.held import Held
 from chute.worker.wire import Introduced, Said
 
 MAX_IDENTITIES = 1 << 15
@@ -27,10 +26,6 @@ class Guard:
         self._unsent = bytearray()
         """What nobody listens to yet, or has not found the time to read: whoever runs jobs must not wait for that."""
         self._identities = 0
-
-    def mark(self, held: Held) -> None:
-        """What the death of this process would be charged to: a job is marked when its own code is about to run, no sooner."""
-        held.slot = self.board.start(held.holdings.number, held.lease, held.deadline)
 
     def introduce(self, lane: int, queue: str, worker: str) -> int:
         """Tells of an identity before the server knows it; its number on the board."""

@@ -32,7 +32,7 @@ class Info:
         if not ahead:
             return None
         running = sorted(
-            (held for held in self._engine.slots.running if held.holdings is lane.holdings), key=lambda held: (held.since, held.lease)
+            (held for held in self._engine.slots.started if held.holdings is lane.holdings), key=lambda held: (held.since, held.lease)
         )
         jobs: list[Any] = [(held.job_id, held.task, round(held.since + ahead, 3), held.lease) for held in running[:MOST]]
         times = {"at": round(clock.now() + ahead, 3), "started": round(self._began + ahead, 3)}

@@ -13,7 +13,7 @@ def measure(engine: Engine, lag: float) -> Measured:
     """At this moment."""
     now = clock.now()
     running = dict.fromkeys(engine.lanes, 0)
-    for held in engine.slots.running:
+    for held in engine.slots.started:
         running[held.lane] += 1
     ready = all(route.line.up for route in engine.routes) and not engine.stopping and all(_served(lane, now) for lane in engine.lanes)
     return Measured(ready, lag, dict(engine.errors), {lane.name: _counts(lane, running[lane]) for lane in engine.lanes})

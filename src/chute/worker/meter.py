@@ -52,8 +52,8 @@ class Meter:
     def turn(self, now: float) -> None:
         """Counts what has happened since the last turn."""
         if self.due:
-            self.waits.note(now, self.due)
-            self.due.clear()
+            due, self.due = self.due, []  # threads append to it too
+            self.waits.note(now, due)
         for key, begun in self.begun.items():
             if begun:
                 self.finished[key] += len(begun)

@@ -12,7 +12,7 @@ from typing import Any, TypeAlias, cast
 
 import redis
 
-from chute import envelope, policy
+from chute import envelope, outcome, policy
 from chute.holdings import Holdings, place_of, workers_of
 from chute.lines import Asked
 from chute.outcome import Outcome
@@ -176,7 +176,7 @@ async def _end(ask: Ask, theirs: Holdings, lease: bytes, held: Held, end: Outcom
     if adopted is None:
         return False
     held.tag = adopted[0]
-    record = finish.record(held, end)
+    record = finish.record(held, end, outcome.now())
     if record.job_id:  # it may have to go to another server than the queue's, so it goes first
         if await ask(theirs.store(record.job_id, held.tag, record.packed)) is None:
             return False

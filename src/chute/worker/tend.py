@@ -92,13 +92,14 @@ class Tender:
             lane.line.check()
             if lane.live:
                 lane.alive_at(min(now, board.proof(number)))
-        for held in [held for held in engine.slots.running if held.deadline is not None and held.deadline < now and not held.overdue]:
+        for held in [held for held in engine.slots.started if held.deadline is not None and held.deadline < now and not held.overdue]:
             self._overdue(held)
         if engine.stopping or engine.full_since is not None:
             engine.unblock()
         unstarted = [*engine.slots.ready, *engine.slots.parked]
-        engine.slots.held_up = engine.guard.watched and any(held.deadline and now > held.deadline + STUCK for held in engine.slots.running)
-        late = {held.lane for held in unstarted if now - held.since > RELEASE_AFTER}
+        engine.slots.held_up = engine.guard.watched and any(held.deadline and now > held.deadline + STUCK for held in engine.slots.started)
+        seen = engine.executor.looked  # what came since is only late because this loop was
+        late = {held.lane for held in unstarted if now - held.since > RELEASE_AFTER and held.since < seen}
         if late:  # all of that queue: a younger one that stayed would overtake
             engine.slots.prefetch = 0
             engine.give_back([held for held in unstarted if held.lane in late])
@@ -135,7 +136,7 @@ class Tender:
 
     def _overdue(self, held: Held) -> None:
         held.overdue = True
-        if held.runner and not held.threaded:
+        if held.runner:
             held.runner.cancel()
         else:
             end = "if it does not end, its process is killed" if self._engine.guard.watched else "it goes on"

@@ -106,7 +106,7 @@ def _brief(text: str) -> str:
     return outcome.cut(text, MAX_LOGGED)
 
 
-_NOT_THEIRS = (str(Path(__file__).with_name("execute.py")), around.__file__, asyncio.futures.__file__)
+_NOT_THEIRS = (*[str(Path(__file__).with_name(name)) for name in ("execute.py", "threads.py")], around.__file__, asyncio.futures.__file__)
 
 
 def _trace(error: BaseException) -> str:
