@@ -21,7 +21,7 @@ ROOT = Path(__file__).parents[1]
 SRC, TESTS = ROOT / "src" / "chute", ROOT / "tests"
 
 LAYERS = (
-    "keys duration settings script release keeper place rest scrape worker.clock",  # names and numbers; the keeper stands alone
+    "keys duration settings script release pool keeper place rest scrape worker.clock",  # names and numbers; the keeper stands alone
     "errors envelope address",
     "context outcome policy signature version server",  # what a job is, and the server that is there
     "around",

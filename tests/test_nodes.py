@@ -227,7 +227,7 @@ def test_sentinels_name_the_new_primary(replicated: Replicated) -> None:
     queue = chute.Queue("jobs", url=replicated.url)
     queue.push({"n": 1})
     connection = queue.endpoint.parts[0].take()  # one that was open before
-    queue.endpoint.parts[0].pool().release(connection)
+    queue.endpoint.parts[0].pool().give(connection)
     new = replicated.fail_over()
     time.sleep(1)  # so often the Sentinels are asked: the old one is alive, and takes jobs for ten seconds more
     queue.push({"n": 2})

@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from typing import Any, ClassVar, Generic, TypeVar
 
+import msgspec
+
 from chute import duration, envelope, trace
 from chute.connection import Endpoint, endpoint
 from chute.convoy import Convoys, Sendable
@@ -17,7 +19,7 @@ from chute.duration import Seconds
 from chute.errors import ChuteError
 from chute.keys import check_job_id, partition
 from chute.result import Job, Told
-from chute.signature import Signature
+from chute.signature import Arguments, Signature
 from chute.store import Confirm, Store, confirmable
 
 J_co = TypeVar("J_co", covariant=True)
@@ -76,16 +78,17 @@ def _due(delay: Seconds | None, at: datetime | None) -> str:
     return f"+{round(duration.seconds(delay) * 1000)}" if duration.seconds(delay) else ""
 
 
-class Call(Generic[J_co]):
+class Call(msgspec.Struct, Generic[J_co], eq=False, gc=False):
     """A call that is bound but not sent: `answer.bind("What is RAG?")`, for `queue.enqueue_many`."""
 
-    __slots__ = ("_arguments", "_options", "_result_ttl", "_signature")
+    # Many are made at once: see `Job`.
+    _signature: Signature
+    _arguments: Arguments
+    _options: Options
+    _result_ttl: int
 
-    def __init__(self, signature: Signature, arguments: dict[str, Any], chosen: Options, result_ttl: int) -> None:
-        self._signature = signature
-        self._arguments = arguments
-        self._options = chosen
-        self._result_ttl = result_ttl
+    def __repr__(self) -> str:
+        return f"<chute.Call of task {self._signature.task!r}>"
 
     @property
     def returns(self) -> Any:
@@ -106,14 +109,19 @@ class Call(Generic[J_co]):
     def seal(self, now: int, new_id: str) -> Sendable:
         """The job: its id (`new_id` unless the caller chose one), its bytes, when it is due and what it is to be kept in order with. `now`:
         milliseconds since the epoch."""
-        chosen = self._options
-        named = self._arguments.get("job_id")
-        job_id = chosen.job_id or (check_job_id(named) if named else new_id)
-        job = {"job_id": job_id, **self._arguments, "@task": self._signature.task, "@at": now}
-        job["job_id"] = job_id  # also over a parameter of that name
+        chosen, arguments, signature = self._options, self._arguments, self._signature
+        if isinstance(arguments, tuple):
+            job_id = chosen.job_id or new_id
+            job: dict[str, Any] = dict(zip(signature.head, (job_id, *arguments), strict=False))
+        else:
+            named = arguments.get("job_id")
+            job_id = chosen.job_id or (check_job_id(named) if named else new_id)
+            job = {"job_id": job_id, **arguments}
+            job["job_id"] = job_id  # also over a parameter of that name
+        job["@task"], job["@at"] = signature.task, now
         if chosen is not PLAIN:
             self._note(job, now)
-        return job_id, self._signature.encode(job), chosen.due, chosen.key
+        return job_id, signature.encode(job), chosen.due, chosen.key
 
     def _note(self, job: dict[str, Any], now: int) -> None:
         """Writes down what this call wants otherwise."""
@@ -141,6 +149,12 @@ def seal_plain(job: Mapping[str, Any]) -> Sendable:
     return complete["job_id"], body, "", ""
 
 
+def seal_one(call: Call[Any]) -> Sendable:
+    """The job of a call. Raises as `Signature.encode`."""
+    now = time.time_ns() // 1_000_000
+    return call.seal(now, envelope.new_job_ids(1, now)[0])
+
+
 def seal_all(calls: list[Call[Any]]) -> list[Sendable]:
     """The jobs of many calls. Raises as `Signature.encode`, and TypeError for what is no call."""
     if {*map(type, calls)} != {Call}:
@@ -155,13 +169,8 @@ def chunks(jobs: Iterable[Any], size: int) -> Iterable[list[Any]]:
     """The jobs in lists of at most `size`. Raises TypeError where there are not many."""
     if not isinstance(jobs, Iterable):
         raise TypeError(f"enqueue_many takes many calls, {_A_CALL}, not {type(jobs).__name__}. Nothing was sent")
-    chunk: list[Any] = []
-    for each in jobs:
-        chunk.append(each)
-        if len(chunk) == size:
-            yield chunk
-            chunk = []
-    if chunk:
+    left = iter(jobs)
+    while chunk := list(itertools.islice(left, size)):
         yield chunk
 
 
@@ -196,32 +205,44 @@ class Sender:
         """The server. Asked for at each use: the command line may name another before the first."""
         return endpoint(self._url)
 
-    def send(self, jobs: list[Sendable], confirm: Confirm = "memory") -> None:
-        """Enqueues the jobs. Raises Rejected, Unconfirmed or ServerUnavailable."""
+    def send(self, jobs: list[Sendable], confirm: Confirm = "memory") -> Endpoint:
+        """Enqueues the jobs; the server that has them. Raises Rejected, Unconfirmed or ServerUnavailable."""
+        server, sent = self.endpoint, 0
         with trace.sending(self.store.name, jobs) as carrying:
             if Sender.instead:
-                return Sender.instead.send(self.queue, carrying)
-            with _partly() as sent:
+                Sender.instead.send(self.queue, carrying)
+                return server
+            try:
                 for store, part in self._shared_out(carrying):
                     if confirm != "memory":
-                        self.endpoint.run(confirmable(store.name, confirm))
-                    self.endpoint.run(store.enqueue(part, confirm))
-                    sent.extend(part)
+                        server.run(confirmable(store.name, confirm))
+                    server.run(store.enqueue(part, confirm))
+                    sent += len(part)
+            except ChuteError as error:
+                _say_what_was_sent(error, sent)
+                raise
+        return server
 
-    async def asend(self, jobs: list[Sendable], confirm: Confirm = "memory") -> None:
+    async def asend(self, jobs: list[Sendable], confirm: Confirm = "memory") -> Endpoint:
         """As `send`, for asyncio code."""
+        server, sent = self.endpoint, 0
         with trace.sending(self.store.name, jobs) as carrying:
             if Sender.instead:
-                return await Sender.instead.asend(self.queue, carrying)
-            with _partly() as sent:
+                await Sender.instead.asend(self.queue, carrying)
+                return server
+            try:
                 for store, part in self._shared_out(carrying):
-                    if confirm != "memory":
-                        await self.endpoint.arun(confirmable(store.name, confirm))
                     if confirm == "memory" and len(part) == 1 and not part[0][2]:
-                        await self._convoys[store].of(self.endpoint).enqueue(part[0])
+                        await self._convoys[store].of(server).enqueue(part[0])
                     else:
-                        await self.endpoint.arun(store.enqueue(part, confirm))
-                    sent.extend(part)
+                        if confirm != "memory":
+                            await server.arun(confirmable(store.name, confirm))
+                        await server.arun(store.enqueue(part, confirm))
+                    sent += len(part)
+            except ChuteError as error:
+                _say_what_was_sent(error, sent)
+                raise
+        return server
 
     def _shared_out(self, jobs: list[Sendable]) -> Iterable[tuple[Store, list[Sendable]]]:
         """The jobs by the lists that they go to, in their order there: those with a key to that of the key, the others in turn."""
@@ -235,27 +256,21 @@ class Sender:
             parts.setdefault(number, []).append(job)
         return [(stores[number], part) for number, part in sorted(parts.items())]
 
-    def job(self, job_id: str, returns: Any = Any, kept: bool = True) -> Job[Any]:
-        """The handle of a job of this queue."""
+    def job(self, job_id: str, returns: Any = Any, kept: bool = True, server: Endpoint | None = None) -> Job[Any]:
+        """The handle of a job of this queue. `server`: that which has it, where it has just been sent."""
         told = Sender.instead.told if Sender.instead else None
-        return Job(job_id, self.store.name, self.endpoint, returns, kept, told)
+        return Job(job_id, self.store.name, server or self.endpoint, returns, kept, told)
 
-    def jobs(self, calls: list[Call[Any]], sealed: list[Sendable]) -> list[Job[Any]]:
+    def jobs(self, calls: list[Call[Any]], sealed: list[Sendable], server: Endpoint) -> list[Job[Any]]:
         """The handles of many calls that have been sent."""
-        told, name, server = Sender.instead.told if Sender.instead else None, self.store.name, self.endpoint
+        told, name = Sender.instead.told if Sender.instead else None, self.store.name
         return [Job(job[0], name, server, call.returns, call.kept, told) for call, job in zip(calls, sealed, strict=True)]
 
 
-@contextmanager
-def _partly() -> Iterator[list[Sendable]]:
-    """Adds to an error what other partitions have accepted of the same exchange; the list is what they have."""
-    sent: list[Sendable] = []
-    try:
-        yield sent
-    except ChuteError as error:
-        if sent:
-            error.add_note(f"{len(sent):,} other jobs of this exchange were accepted, in other partitions.")
-        raise
+def _say_what_was_sent(error: ChuteError, sent: int) -> None:
+    """Adds to an error what other partitions have accepted of the same exchange."""
+    if sent:
+        error.add_note(f"{sent:,} other jobs of this exchange were accepted, in other partitions.")
 
 
 @contextmanager

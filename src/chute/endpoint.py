@@ -21,8 +21,9 @@ from chute import address, server
 from chute.address import Address
 from chute.errors import ServerUnavailable
 from chute.operation import LOST, Operation, causes, merge
+from chute.pool import SIZE, Pool
 from chute.release import VERSION
-from chute.script import Command
+from chute.script import Command, packed
 
 T = TypeVar("T")
 TIMEOUT = 5.0
@@ -48,7 +49,7 @@ def _reason(error: BaseException | None) -> str:
 
 
 def _pool_options(url: str, parse: Callable[[str], Any]) -> dict[str, Any]:
-    defaults: dict[str, Any] = {"socket_timeout": TIMEOUT, "socket_connect_timeout": TIMEOUT, "max_connections": 64}
+    defaults: dict[str, Any] = {"socket_timeout": TIMEOUT, "socket_connect_timeout": TIMEOUT}
     fixed = {
         "timeout": 60.0,  # for a free connection of the pool
         "protocol": 3,
@@ -76,18 +77,18 @@ class Server:
 
     def __init__(self, where: Address) -> None:
         self.address = where
-        self._pools: dict[int, redis.BlockingConnectionPool] = {}
+        self._pools: dict[int, Pool] = {}
         self._loops: dict[asyncio.AbstractEventLoop, redis.asyncio.BlockingConnectionPool] = {}
 
     def url(self) -> str:
         """The URL to dial; starts the embedded server where that is the address. May block."""
         return server.ensure() if self.address.embedded else self.address.url
 
-    def pool(self) -> redis.BlockingConnectionPool:
+    def pool(self) -> Pool:
         """The pool of this process. Without a lock: one that another thread holds during a fork stays locked in the child for ever."""
         if (pool := self._pools.get(os.getpid())) is None:
-            options = _pool_options(self.url(), redis.connection.parse_url)
-            pool = self._pools.setdefault(os.getpid(), redis.BlockingConnectionPool(**options))
+            pool = Pool(_pool_options(self.url(), redis.connection.parse_url))
+            pool = self._pools.setdefault(os.getpid(), pool)
         return pool
 
     async def loop_pool(self) -> redis.asyncio.BlockingConnectionPool:
@@ -97,26 +98,25 @@ class Server:
             url = await asyncio.to_thread(self.url) if self.address.embedded else self.address.url
             options = _pool_options(url, redis.asyncio.connection.parse_url)
             forget_closed(self._loops)
-            pool = self._loops.setdefault(loop, redis.asyncio.BlockingConnectionPool(**options))
+            pool = self._loops.setdefault(loop, redis.asyncio.BlockingConnectionPool(**options, max_connections=SIZE))
         return pool
 
     def take(self, unsent: str = "") -> Any:
         """A connected connection out of the pool; give it back to the `pool`. Raises ServerUnavailable; `unsent` as of an operation."""
         try:
-            return self.pool().get_connection()
+            return self.pool().take()
         except _UNREACHED as error:
             if not self.address.embedded:
                 raise self.unreachable(error, unsent) from error
         try:
             server.ensure()  # it ends when nobody uses it; it is made anew for who comes back
-            return self.pool().get_connection()
+            return self.pool().take()
         except _UNREACHED as error:
             raise self.unreachable(error, unsent) from error
 
     def dial(self) -> Any:
         """A connection beside the pool, for who holds it long: 64 who wait must not keep everybody else from the server. Disconnect it."""
-        pool = self.pool()
-        connection: Any = pool.connection_class(**pool.connection_kwargs)
+        connection: Any = self.pool().beside()
         try:
             connection.connect()
         except _UNREACHED as error:
@@ -177,20 +177,19 @@ class Server:
 
     def replies(self, operation: Operation[Any]) -> list[Any]:
         """What the server answers to an operation, unread. Raises as `run`."""
-        connection = self.take(operation.unsent)
+        connection, pool = self.take(operation.unsent), self.pool()
         try:
             replies = exchange(connection, operation.commands)
             if unknown := operation.unscripted(replies):
                 merge(replies, unknown, exchange(connection, operation.with_scripts(unknown)))
         except BaseException as error:
-            connection.disconnect()  # half an exchange must not be read as another's
+            pool.drop(connection)
             if not isinstance(error, LOST):
                 raise
             if operation.lost:
                 raise operation.lost(str(error)) from error
             return self.replies(operation.once_more)
-        finally:
-            self.pool().release(connection)
+        pool.give(connection)
         return replies
 
     async def areplies(self, operation: Operation[Any]) -> list[Any]:
@@ -214,7 +213,7 @@ class Server:
     def close(self) -> None:
         """Closes the connections of blocking code in this process. Who holds a job of this server opens new ones."""
         if pool := self._pools.pop(os.getpid(), None):
-            pool.disconnect()
+            pool.close()
 
     async def aclose(self) -> None:
         """Closes the connections of the running event loop."""
@@ -241,7 +240,7 @@ def unreachable(where: Address, what: str, error: BaseException | None, unsent: 
 
 def exchange(connection: Any, commands: tuple[Command, ...]) -> list[Any]:
     """Sends the commands in one write and reads a reply for each. A broken exchange leaves no connection behind that could be misread."""
-    connection.send_packed_command(connection.pack_commands(commands), check_health=False)
+    connection.send_packed_command(packed(commands), check_health=False)
     replies: list[Any] = []
     for _ in commands:
         try:
@@ -253,7 +252,7 @@ def exchange(connection: Any, commands: tuple[Command, ...]) -> list[Any]:
 
 async def aexchange(connection: Any, commands: tuple[Command, ...]) -> list[Any]:
     """As `exchange`, for asyncio code."""
-    await connection.send_packed_command(connection.pack_commands(commands), check_health=False)
+    await connection.send_packed_command(packed(commands), check_health=False)
     replies: list[Any] = []
     for _ in commands:
         try:

@@ -177,18 +177,20 @@ def check_head(body: bytes, job: Mapping[str, Any]) -> Head:
         raise Refused("bad_field", readable(error), job_id if "job_id" in job else "") from None
 
 
-def encode(job: Mapping[str, Any], hook: Any = None) -> bytes:
-    """The bytes of a job. Raises ValueError for what a job cannot hold: NaN, infinity, lone surrogates, too much, too deep."""
+def encode(job: Mapping[str, Any], encoder: msgspec.json.Encoder = _encoder, hook: Any = None) -> bytes:
+    """The bytes of a job; `hook` is the encoder's. Raises ValueError for what a job cannot hold: NaN, infinity, lone surrogates, too much, too
+    deep."""
     try:
-        body = msgspec.json.encode(job, enc_hook=hook) if hook else _encoder.encode(job)
+        body = encoder.encode(job)
     except (TypeError, UnicodeEncodeError, OverflowError, RecursionError) as error:
         raise ValueError(f"cannot be written as JSON: {error}. Nothing was sent") from None
     if b"null" in body and not finite(msgspec.to_builtins(job, enc_hook=hook)):
         raise ValueError("NaN and infinity have no JSON. Nothing was sent")
-    try:
-        check_bytes(body)
-    except Refused as refused:
-        raise ValueError(f"{refused}. Nothing was sent") from None
+    if len(body) > SMALL or not body.isascii():
+        try:
+            check_bytes(body)
+        except Refused as refused:
+            raise ValueError(f"{refused}. Nothing was sent") from None
     return body
 
 

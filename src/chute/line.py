@@ -14,14 +14,13 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from typing import Any, TypeAlias
 
-import hiredis
 import redis
 
 from chute.endpoint import TIMEOUT, Server
 from chute.errors import ServerUnavailable
 from chute.operation import refused
 from chute.rest import Rest
-from chute.script import Command
+from chute.script import Command, packed
 from chute.target import Node, Place
 
 log = logging.getLogger("chute.line")
@@ -77,9 +76,9 @@ class Line:
             return
         if self.rest:
             self.rest.sends()
-        packed = [hiredis.pack_command(command) for command in commands]  # type: ignore[arg-type]
-        self._pending.append(_Exchange(len(packed), done, time.monotonic() + timeout))
-        self._outbox.put_nowait(b"".join(packed))
+        parts = packed(commands)
+        self._pending.append(_Exchange(len(parts), done, time.monotonic() + timeout))
+        self._outbox.put_nowait(b"".join(parts))
 
     async def ask(self, commands: Iterable[Command], timeout: float = TIMEOUT) -> list[Any] | None:
         """As `send`, for who waits for the replies."""

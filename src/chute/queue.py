@@ -157,8 +157,8 @@ class Queue:
         with _telling(handles):
             for batch in chunks(calls, _BATCH):
                 sealed = seal_all(batch)
-                self._sender.send(sealed, _confirm(batch))
-                handles += self._sender.jobs(batch, sealed)
+                server = self._sender.send(sealed, _confirm(batch))
+                handles += self._sender.jobs(batch, sealed, server)
         return handles
 
     async def aenqueue_many(self, calls: Iterable[Call[J]]) -> list[J]:
@@ -167,8 +167,8 @@ class Queue:
         with _telling(handles):
             for batch in chunks(calls, _BATCH):
                 sealed = seal_all(batch)
-                await self._sender.asend(sealed, _confirm(batch))
-                handles += self._sender.jobs(batch, sealed)
+                server = await self._sender.asend(sealed, _confirm(batch))
+                handles += self._sender.jobs(batch, sealed, server)
         return handles
 
     def job(self, job_id: str) -> Job[Any]:

@@ -6,12 +6,20 @@ their content (SHA-1), so two releases can share a server.
 
 import hashlib
 import re
+from collections.abc import Iterable
 from importlib.resources import files
+
+import hiredis
 
 Command = tuple[str | bytes | int, ...]
 """One command to the server, its name first."""
 
 _HEAD = re.compile(r"^-- (KEYS|ARGV):(.*)$", re.MULTILINE)
+
+
+def packed(commands: Iterable[Command]) -> list[bytes]:
+    """The commands as they are sent."""
+    return [hiredis.pack_command(command) for command in commands]  # type: ignore[arg-type]
 
 
 _KEYLESS = frozenset(("CLIENT", "COMMAND", "INFO", "PING", "SCAN", "SCRIPT", "TIME", "WAIT", "WAITAOF"))

@@ -10,7 +10,7 @@ import typing
 from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mapping
 from functools import partial
 from operator import attrgetter
-from typing import Any, cast
+from typing import Any, TypeAlias, cast
 
 import msgspec
 import msgspec.inspect
@@ -21,6 +21,10 @@ from chute.keys import is_job_id
 
 _UNREADABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 _Kind = inspect.Parameter
+
+
+Arguments: TypeAlias = tuple[Any, ...] | dict[str, Any]
+"""Those of a call: in the order of the parameters, or by name."""
 
 
 class Signature:
@@ -41,6 +45,10 @@ class Signature:
         self._keywords = [(each.name, attribute) for each, attribute in places if each.kind is _Kind.KEYWORD_ONLY]
         self._positional = [attribute for each, attribute in places if each.kind is not _Kind.KEYWORD_ONLY]
         self._values = attrgetter(*self._positional) if self._positional else None
+        self.head = ("job_id", *self.names)
+        """What a job begins with whose arguments are all there in their places."""
+        self._by_place = -1 if self._keywords or "job_id" in self.names else len(self.names)
+        """How many those are; -1 where they need their names."""
         self._single = len(self._positional) == 1
         self._plain = not self._keywords and self.more is None
         types = [hints.get(each.name, Any) for each in parameters]
@@ -73,10 +81,10 @@ class Signature:
             named |= self._extra(envelope.check(body))
         return args, named
 
-    def bind(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> dict[str, Any]:
-        """A call's arguments by name. Raises TypeError as the call itself would."""
-        if not kwargs and not self._keywords and len(args) == len(self._positional):
-            return dict(zip(self.names, args, strict=False))
+    def bind(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Arguments:
+        """A call's arguments, by name where they are not all there in their places. Raises TypeError as the call itself would."""
+        if not kwargs and len(args) == self._by_place:
+            return args
         try:
             bound = self._signature.bind(*args, **kwargs).arguments
         except TypeError as error:
@@ -91,7 +99,7 @@ class Signature:
     def encode(self, job: dict[str, Any]) -> bytes:
         """The bytes of a job of this task, checked as the worker will check them. Raises TypeError or ValueError."""
         try:
-            body = envelope.encode(job, to_plain)
+            body = envelope.encode(job, _encoder, to_plain)
         except ValueError as error:
             unwritable = _quoted([name for name in job if not _writable(job[name])])
             raise ValueError(self._said(f": {unwritable}{unwritable and ' '}{error}")) from None
@@ -165,6 +173,9 @@ def to_plain(value: Any) -> Any:
     if dump := getattr(type(value), "model_dump", None):
         return dump(value, mode="json")
     raise TypeError(f"{type(value).__name__} has no JSON")
+
+
+_encoder = msgspec.json.Encoder(enc_hook=to_plain)
 
 
 def from_plain(kind: Any, value: Any) -> Any:

@@ -125,23 +125,19 @@ class Store:
         commands: list[Command] = []
         sizes: list[int] = []
         ready: list[bytes] = []
-
-        def flush() -> None:
-            if ready:
+        for job_id, body, due, *_ in jobs:
+            if (due or len(ready) == CHUNK) and ready:
                 commands.append(("LPUSH", self.keys.queue, *ready))
                 sizes.append(len(ready))
                 ready.clear()
-
-        for job_id, body, due, *_ in jobs:
-            if not due:
-                ready.append(body)
-                if len(ready) == CHUNK:
-                    flush()
-            else:
-                flush()
+            if due:
                 commands.append(self._enqueue(body=body, job_id=job_id, due=due, priority="", unique_ttl=""))
                 sizes.append(1)
-        flush()
+            else:
+                ready.append(body)
+        if ready:
+            commands.append(("LPUSH", self.keys.queue, *ready))
+            sizes.append(len(ready))
         commands += _CONFIRM[confirm]
 
         def read(replies: list[Any]) -> None:

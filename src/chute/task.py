@@ -56,16 +56,16 @@ class Task(Generic[P, J, D]):
         Unconfirmed when its reply was lost, ServerUnavailable.
         """
         bound = self._bind(args, kwargs)
-        sealed = call.seal_all([bound])
-        self._sender.send(sealed, bound.confirm)
-        return cast(J, self._sender.jobs([bound], sealed)[0])
+        sealed = call.seal_one(bound)
+        server = self._sender.send([sealed], bound.confirm)
+        return cast(J, self._sender.job(sealed[0], bound.returns, bound.kept, server))
 
     async def aenqueue(self, *args: P.args, **kwargs: P.kwargs) -> J:
         """As `enqueue`, for asyncio code."""
         bound = self._bind(args, kwargs)
-        sealed = call.seal_all([bound])
-        await self._sender.asend(sealed, bound.confirm)
-        return cast(J, self._sender.jobs([bound], sealed)[0])
+        sealed = call.seal_one(bound)
+        server = await self._sender.asend([sealed], bound.confirm)
+        return cast(J, self._sender.job(sealed[0], bound.returns, bound.kept, server))
 
     def bind(self, *args: P.args, **kwargs: P.kwargs) -> Call[J]:
         """A call that is bound but not sent: many of them go in one exchange with `queue.enqueue_many`. Raises TypeError as `enqueue` does."""

@@ -36,8 +36,8 @@ def server(context: click.Context, port: int | None) -> None:
     say(f"chute: embedded {version.name_of(endpoint.run(store.server_info()))}, data in {embedded.socket_path().parent}; Ctrl-C lets it go")
     say_what_else_answers(endpoint)
     ended.wait()
-    endpoint.pool().release(held)
-    endpoint.pool().disconnect()
+    endpoint.pool().drop(held)
+    endpoint.pool().close()
 
 
 @server.command()
