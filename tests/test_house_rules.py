@@ -21,8 +21,8 @@ ROOT = Path(__file__).parents[1]
 SRC, TESTS = ROOT / "src" / "chute", ROOT / "tests"
 
 LAYERS = (
-    "keys duration settings script release pool keeper place rest scrape worker.clock",  # names and numbers; the keeper stands alone
-    "errors envelope address",
+    "keys duration settings script release pool keeper place rest scrape tls worker.clock",  # names and numbers; the keeper stands alone
+    "errors envelope address rights",
     "context outcome policy signature version server",  # what a job is, and the server that is there
     "around",
     "spans sentry",
@@ -37,7 +37,10 @@ LAYERS = (
     "holdings sight lines",
     "waiting admin metrics resource roster steps",
     "finding",
-    "result explain snapshot convoy",
+    "result explain snapshot convoy doctor.door doctor.remark",
+    "doctor.look doctor.ways",
+    "doctor.servers doctor.users doctor.leftovers",
+    "doctor",
     "call",
     "task",
     "queue",  # what people call
@@ -80,7 +83,7 @@ LAYERS = (
     "cli.logs",
     "cli.child cli.changes cli.report cli.expose cli.steering",
     "cli.panels",
-    "cli.bench cli.dead cli.demo cli.explain cli.metrics cli.pause cli.ps cli.push cli.result cli.server cli.stats cli.top cli.work",
+    "cli.bench cli.dead cli.demo cli.doctor cli.explain cli.metrics cli.pause cli.ps cli.push cli.result cli.server cli.stats cli.top cli.work",
     "cli",
     "__main__",
 )
@@ -90,10 +93,10 @@ PUBLIC_OPTIONS = {"queue.Queue.task", "task.Task.options", "cli.work.work", "cli
 """The functions with more than 6 parameters: each of theirs is an option that people give by its name."""
 
 SPEAK_TO_THE_SERVER = {
-    "store", "holdings", "sight", "script", "keys", "keeper", "server", "testing.door", "testing.throwaway", "bench.door",
+    "store", "holdings", "sight", "script", "keys", "keeper", "server", "testing.door", "testing.throwaway", "bench.door", "doctor.door",
 }  # fmt: skip
 """keeper, server and testing.throwaway speak to the server that they start, before any client is there; testing.door has what only tests send,
-bench.door what only a bench does."""
+bench.door what only a bench does, doctor.door what only a doctor asks."""
 
 READ_THE_ENVIRONMENT = {"settings", "demo.stage", "bench.stage"}
 """demo.stage and bench.stage give their own processes another one."""
@@ -110,7 +113,7 @@ WITHOUT_A_TEST: set[str] = {
     "demo.stage", "holdings", "release", "testing.door", "testing.hand",
     "cli.child", "cli.expose", "cli.report", "spans", "supervisor.agent", "supervisor.child", "supervisor.settle", "worker.guard", "worker.held",
     "worker.measure", "worker.wire", "connection", "lines", "operation", "topology", "atlas", "target", "worker.route", "worker.shuttle", "worker.desk",
-    "worker.verdict",
+    "worker.verdict", "doctor.door", "doctor.leftovers", "doctor.look", "doctor.remark", "doctor.users",
 }  # fmt: skip
 """The modules that no test file mirrors: faces, data, and what the tests of their callers run whole."""
 

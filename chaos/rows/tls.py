@@ -74,7 +74,7 @@ def refused(stage: Stage) -> None:
     papers = Papers(stage.notes)
     wrong: tuple[tuple[str, ssl.SSLContext | None, str], ...] = (
         ("certified, but expired", papers.server("expired", days=-1), "expired"),
-        ("certified by another authority", papers.server("strange", signed_by="other"), "unable to get local issuer"),
+        ("certified by another authority", papers.server("strange", signed_by="other"), "an authority that is not known here"),
         ("certified under another name", papers.server("misnamed", host="IP:127.0.0.9"), "not valid for"),
         ("no TLS at all", None, "is TLS spoken there?"),
     )
@@ -82,7 +82,7 @@ def refused(stage: Stage) -> None:
         port = free_port()
         with Road(stage.server.socket, ("127.0.0.1", port), tls):
             _is_refused(stage, what, Secure(papers, port), words)
-    with contextlib.closing(_Listening(free_port())) as cut:
+    with contextlib.closing(HangsUp(free_port())) as cut:
         _is_refused(stage, "cut in the handshake", Secure(papers, cut.port), "")
     port = free_port()
     road = stage.open(Road(stage.server.socket, ("127.0.0.1", port), papers.server("good")))
@@ -96,7 +96,9 @@ def refused(stage: Stage) -> None:
     stage.expect(not told, f"a password is in {told}")
 
 
-class _Listening:
+class HangsUp:
+    """Somebody who listens, and ends each connection in the middle of what a client says first."""
+
     def __init__(self, port: int) -> None:
         self.port = port
         self._listener = Listener(("127.0.0.1", port), _hangs_up)

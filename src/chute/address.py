@@ -12,7 +12,7 @@ from urllib.parse import parse_qsl, urlencode
 
 from redis.connection import parse_url
 
-from chute import settings
+from chute import settings, tls
 
 _PASSWORD = re.compile(r"^((?:[a-z+]+://)?+[^:/?#@]*:).*@", re.DOTALL | re.IGNORECASE)
 """Up to the last @: a password may hold what should have been escaped."""
@@ -111,10 +111,14 @@ def client_url(url: str, source: str = "the URL") -> str:
         raise ValueError(f"{source} is not a server's URL: {redact(url)}. A URL looks like {_LOOKS_LIKE}")
     known = f"{_SCHEMES[scheme]}:{rest}"
     try:
-        parse_url(known)
+        options = parse_url(known)
     except ValueError as error:
         why = _ESCAPES if "@" in rest else error  # its own words may quote the password
         raise ValueError(f"{source} is not a server's URL: {redact(url)} ({why})") from None
+    if options.get("ssl_min_version", tls.FLOOR) < tls.FLOOR:
+        raise ValueError(
+            f"{source} allows TLS below 1.2, which is not spoken: {redact(url)}. Leave ssl_min_version out, or write {tls.FLOOR} or 772"
+        )
     return known
 
 
@@ -150,6 +154,11 @@ def login_advice(url: str) -> str:
     whose = f"user {known['username']} with this password" if "username" in known else "this password"
     other = "" if scheme == "unix" else f" or {scheme}://USER:PASSWORD@{place}"
     return f"does not let in {whose}. Write {as_what}{other}; {_ESCAPES}"
+
+
+def user_of(url: str) -> str:
+    """The name by which a server knows whoever dials this URL."""
+    return str(parse_url(client_url(url)).get("username") or "default")
 
 
 def redact(url: str) -> str:

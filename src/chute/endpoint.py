@@ -5,9 +5,12 @@ a repeated LPUSH whose reply was lost enqueues twice; every wait has an end.
 """
 
 import asyncio
+import logging
 import os
 import re
+import ssl
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any, TypeVar
 
 import redis
@@ -17,7 +20,7 @@ from redis.driver_info import DriverInfo
 from redis.maint_notifications import MaintNotificationsConfig
 from redis.retry import Retry
 
-from chute import address, server
+from chute import address, server, tls
 from chute.address import Address
 from chute.errors import ServerUnavailable
 from chute.operation import LOST, Operation, causes, merge
@@ -26,6 +29,7 @@ from chute.release import VERSION
 from chute.script import Command, packed
 
 T = TypeVar("T")
+log = logging.getLogger("chute.server")
 TIMEOUT = 5.0
 """Seconds that a connection attempt or an answer may take."""
 _DRIVER = DriverInfo(lib_version=redis.__version__).add_upstream_driver("chute", VERSION)
@@ -39,6 +43,8 @@ _UNREACHED = (redis.RedisError, OSError)
 def _reason(error: BaseException | None) -> str:
     """Why a dial failed: the system's own words, where it has any."""
     for each in causes(error):
+        if isinstance(each, ssl.SSLError):
+            return tls.reason(each)
         if isinstance(each, redis.InvalidResponse):
             return "what answers there is no Redis and no Valkey"
         if isinstance(each, OSError) and (number := re.match(r"(?:Multiple exceptions: )?\[Errno (\d+)\]", str(each))):
@@ -57,7 +63,16 @@ def _pool_options(url: str, parse: Callable[[str], Any]) -> dict[str, Any]:
         "driver_info": _DRIVER,
         "maint_notifications_config": MaintNotificationsConfig(enabled=False),
     }
-    return {**defaults, **parse(address.client_url(url)), **fixed}
+    options = parse(address.client_url(url))
+    if url.startswith(_TLS) and (unchecked := tls.unsafe(options)):
+        _warn(f"{address.redact(url)}: {unchecked}: {tls.UNSURE}. Instead, {tls.INSTEAD}")
+    return {**defaults, **options, **fixed}
+
+
+@lru_cache(maxsize=64)
+def _warn(text: str) -> None:
+    """Once for each process, also in a program that has set up no logging."""
+    log.warning("%s", text)
 
 
 def forget_closed(kept: dict[asyncio.AbstractEventLoop, Any]) -> None:
@@ -234,7 +249,11 @@ def unreachable(where: Address, what: str, error: BaseException | None, unsent: 
         return ServerUnavailable(f"{named} ({where.how}) {address.login_advice(where.url)}{unsent}")
     why = _reason(error) if error else "nobody there has the keys of this queue"
     if where.url.startswith(_TLS) and any(isinstance(each, redis.TimeoutError) for each in causes(error)):
-        why += " (is TLS spoken there?)"  # who does not, waits for the rest of what it takes for a command
+        why += " (is TLS spoken there? Without it, it is redis://)"  # who does not, waits for the rest of what it takes for a command
+    elif where.url.startswith(_TLS) and any(isinstance(each, FileNotFoundError) for each in causes(error)):
+        why += " (a file that the URL names: ssl_ca_certs=, ssl_certfile= or ssl_keyfile=)"
+    elif not where.url.startswith((*_TLS, "unix")) and any(isinstance(each, ConnectionResetError) for each in causes(error)):
+        why += " (is TLS wanted there? With it, it is rediss://)"
     return ServerUnavailable(f"cannot reach {named} ({where.how}): {why}{unsent}")
 
 

@@ -33,6 +33,6 @@ def guarded(request: pytest.FixtureRequest, start_server: StartServer) -> Server
     kind: Kind = request.param
     if binary(kind) is None and os.environ.get("CHUTE_REQUIRE_REDIS") != "1":
         pytest.skip(f"no {kind}-server (CHUTE_REQUIRE_REDIS=1 makes this a failure)")
-    server: Server = start_server(kind, "--appendonly", "yes")
+    server: Server = start_server(kind, "--appendonly", "yes", tcp=True)
     grant(server)
     return server

@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 
 from deploy.manifests import Object, containers, labels, named, of, owners, pod, ports, secret_keys, selected, selects, served, the
 from deploy.network import unreachable
-from deploy.users import rules
+from deploy.users import MANIFEST, rules
 
 KINDS = {
     "v1": "ConfigMap Namespace Service",
@@ -17,7 +17,7 @@ KINDS = {
     "networking.k8s.io/v1": "NetworkPolicy",
     "policy/v1": "PodDisruptionBudget",
 }
-MADE_BY_HAND = {"chute-passwords": {user for user in rules() if user != "default"}}
+MADE_BY_HAND = {"chute-passwords": {user for user in rules(MANIFEST.read_text()) if user != "default"}}
 """The Secret that is made beside the manifests, and its keys."""
 FOR_OTHERS = {"chute-producer": "true"}
 """Labels of pods that are not ours."""
@@ -155,7 +155,7 @@ def _server(objects: Sequence[Object], container: Object) -> Iterator[str]:
         return
     url = re.sub(r"\$\((\w+)\)", r"\1", env["CHUTE_URL"]["value"])
     parts = urlsplit(url)
-    if parts.username not in rules():
+    if parts.username not in rules(MANIFEST.read_text()):
         yield f"there is no user {parts.username}"
     source = env.get(parts.password or "", {}).get("valueFrom", {}).get("secretKeyRef", {})
     if source.get("key") != parts.username:

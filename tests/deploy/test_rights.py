@@ -1,37 +1,66 @@
-"""What the users of users.acl may not do: everything but their own work. On both servers."""
+"""What the users of deploy/acl may do, and nothing else: their own work. On both servers."""
 
+import importlib.util
 import re
+from types import ModuleType
 
 import pytest
 import redis
 
-from chute import script
+from chute.rights import ROLES, Role
+from chute.script import SCRIPTS
 from contract.helpers import push
-from deploy.users import password, rules
+from deploy.every_right import ENDS_OR_CHANGES, LISTS, asked, text, tried
+from deploy.prometheus import ROOT
+from deploy.users import FILES, FOLDER, MANIFEST, YOUNGER, password, rules
 from servers import Server, send
 
-CALLS = {
-    "worker": (
-        script.ADOPT, script.BEAT, script.CLAIM, script.CLOSE, script.ENQUEUE, script.FINISH, script.INFORM, script.PROMOTE, script.RECLAIM,
-        script.REGISTER, script.STORE,
-    ),
-    "observer": (script.OBSERVE, script.BROWSE),
-    "producer": (script.ENQUEUE,),
-    "operator": (script.BROWSE, script.ENQUEUE, script.FORGET, script.OBSERVE, script.PAUSE, script.REQUEUE, script.RESUME),
-}  # fmt: skip
-"""Who runs which scripts; what those call in seldom cases is granted too."""
+USERS = [user for user in rules() if user != "default"]
+EACH = pytest.mark.parametrize("user", USERS)
 
 
-@pytest.mark.parametrize("user", CALLS)
-def test_whatever_a_script_may_call_is_granted(user: str) -> None:
-    for each in CALLS[user]:
+def tool() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("rights", ROOT / "tools" / "rights.py")
+    assert spec
+    assert spec.loader
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_every_list_is_made_of_what_is_needed() -> None:
+    """`python tools/rights.py` writes them, and the tables of the page."""
+    for path, made in tool().files().items():
+        assert path.read_text() == made, f"{path} is old: make docs"
+    page = (ROOT / "docs" / "permissions.md").read_text()
+    assert tool().page(page) == page, "docs/permissions.md is old: make docs"
+
+
+def test_the_lists_say_the_same_of_each_user() -> None:
+    full, older, manifest = (rules(path.read_text()) for path in (FOLDER / FILES["valkey"], FOLDER / FILES["redis"], MANIFEST))
+    assert {user: [word for word in words if word not in YOUNGER] for user, words in full.items()} == older
+    assert manifest == {user: full[user] for user in manifest}
+    assert {role.name for role in ROLES} | {"default", "scaler"} == {*full}
+
+
+@pytest.mark.parametrize("role", ROLES, ids=lambda role: role.name)
+def test_whatever_a_script_may_call_is_granted(role: Role) -> None:
+    for each in [script for script in SCRIPTS if script.name in role.scripts]:
         called = set(re.findall(r"""(?:call|try)\(["']([A-Z]+)["']""", each.source))
         assert called, each.name
-        assert {f"+{name.lower()}" for name in called} <= {*rules()[user]}, each.name
+        assert {f"+{name.lower()}" for name in called} <= {*rules()[role.name]}, each.name
 
 
-def test_each_script_is_somebodys() -> None:
-    assert {each for scripts in CALLS.values() for each in scripts} == {*script.SCRIPTS}
+def test_no_command_is_newly_allowed(guarded: Server) -> None:
+    """Of all that this server has. Where the change is meant: `python -m deploy.every_right` in tests/."""
+    assert text(guarded) == (LISTS / f"{guarded.kind}.txt").read_text()
+
+
+@EACH
+def test_what_the_server_says_is_what_it_does(guarded: Server, user: str) -> None:
+    assert tried(guarded, user) == asked(guarded, user) - ENDS_OR_CHANGES
+    with guarded.new_client() as client:
+        assert client.ping(), "it is still there"
 
 
 @pytest.mark.parametrize("user", rules())
@@ -65,19 +94,59 @@ FORBIDDEN = [
 ]  # fmt: skip
 """Commands that nobody may send, and keys that are nobody's."""
 OF_OTHERS = {
-    "worker": ["SCAN 0", "SMEMBERS queues"],
-    "observer": ["SCAN 0", "LPUSH queue:jobs x", "DEL queue:jobs", "HSET result:x a b", "XDEL dead:{queue:jobs} 1-1", "BLMOVE queue:jobs queue:a LEFT LEFT 1"],
-    "producer": [
-        "SCAN 0", "LRANGE queue:jobs 0 -1", "DEL queue:jobs", "RPOP queue:jobs", "HSET result:x a b", "EXPIRE result:x 1", "HGETALL workers:{queue:jobs}",
-        "XRANGE dead:{queue:jobs} - +", "SADD queues x", "GET unique:x",
+    "pusher": [
+        "SCAN 0", "LLEN queue:jobs", "LRANGE queue:jobs 0 -1", "RPOP queue:jobs", "DEL queue:jobs", "RPUSH queue:jobs x", "HGETALL result:x", "EVAL return 0",
+        "SCRIPT LOAD return", "LPUSH result:x x", "LPUSH first:{queue:jobs} x", "TIME", "INFO", "CLIENT TRACKING ON",
     ],
-    "operator": ["RPOP queue:jobs", "BLMOVE queue:jobs queue:a LEFT LEFT 1", "HSET result:x a b", "EVAL return(1) 0"],
-    "scaler": ["LPUSH queue:jobs x", "LRANGE queue:jobs 0 -1", "SCAN 0", "EVALSHA x 0"],
+    "sender": [
+        "SCAN 0", "HGETALL result:x", "HGET result:x status", "LRANGE queue:jobs 0 -1", "DEL queue:jobs", "HGETALL workers:{queue:jobs}", "SADD queues x",
+        "GET session", "XRANGE dead:{queue:jobs} - +", "LPUSH dead:{queue:jobs} x", "SET result:x x", "CLIENT TRACKING ON",
+    ],
+    "producer": [
+        "SCAN 0", "LRANGE queue:jobs 0 -1", "DEL queue:jobs", "RPOP queue:jobs", "HSET result:x a b", "EXPIRE result:x 1", "SET result:x x",
+        "HGETALL workers:{queue:jobs}", "XRANGE dead:{queue:jobs} - +", "SADD queues x", "GET unique:x", "HGETALL leases:{queue:jobs}:x",
+    ],
+    "worker": ["SCAN 0", "SMEMBERS queues", "XDEL dead:{queue:jobs} 1-1", "XRANGE dead:{queue:jobs} - +", "HSCAN leases:{queue:jobs}:x 0", "RPOP queue:jobs"],
+    "observer": [
+        "SCAN 0", "LPUSH queue:jobs x", "DEL queue:jobs", "HSET result:x a b", "XDEL dead:{queue:jobs} 1-1", "BLMOVE queue:jobs queue:a LEFT LEFT 1",
+        "HSETNX workers:{queue:jobs} @paused 1", "HDEL workers:{queue:jobs} @paused", "GET once:{queue:jobs}:x", "LTRIM queue:jobs 0 0",
+    ],
+    "operator": [
+        "RPOP queue:jobs", "BLMOVE queue:jobs queue:a LEFT LEFT 1", "HSET result:x a b", "EVAL return(1) 0", "ZADD scheduled:{queue:jobs} 1 x", "SADD queues x",
+        "HSET workers:{queue:jobs} x 1", "SET unique:{queue:jobs}:x 1", "LTRIM queue:jobs 0 0", "HDEL queues x",
+    ],
+    "scaler": ["LPUSH queue:jobs x", "LRANGE queue:jobs 0 -1", "SCAN 0", "EVALSHA x 0", "LLEN first:{queue:jobs}", "TYPE result:x"],
 }  # fmt: skip
 """What is only for others."""
+OWN = {
+    "pusher": ["LPUSH queue:jobs {}", "PING"],
+    "sender": ["LPUSH queue:jobs {}", "ZADD scheduled:{queue:jobs} 1 x", "INCR tags:{queue:jobs}", "TIME", "SISMEMBER queues jobs", "LLEN queue:jobs", "INFO"],
+    "producer": ["LPUSH queue:jobs {}", "HGETALL result:x", "HGET result:x status", "HMGET result:x status error", "CLIENT TRACKING ON", "LLEN queue:jobs"],
+    "worker": [
+        "LMOVE queue:jobs first:{queue:jobs} RIGHT LEFT", "HSET leases:{queue:jobs}:w 1001 {}", "LTRIM queue:jobs 0 -2", "HDEL leases:{queue:jobs}:w 1001",
+        "HSET result:x status completed", "EXPIRE result:x 1", "XADD dead:{queue:jobs} * body {}", "SADD queues jobs", "CLIENT ID",
+    ],
+    "observer": [
+        "SMEMBERS queues", "LRANGE queue:jobs 0 -1", "HGETALL result:x", "HGETALL workers:{queue:jobs}", "HSCAN leases:{queue:jobs}:w 0", "INFO", "TIME",
+        "XREVRANGE dead:{queue:jobs} + -", "ZRANGE scheduled:{queue:jobs} 0 0", "GET info:{queue:jobs}:w", "HMGET counts:{queue:jobs}:1 completed",
+    ],
+    "operator": [
+        "SCAN 0", "SMEMBERS queues", "LPUSH queue:jobs {}", "DEL queue:jobs", "XDEL dead:{queue:jobs} 1-1", "HSETNX workers:{queue:jobs} @paused 1",
+        "HDEL workers:{queue:jobs} @paused", "DEL result:x",
+    ],
+    "scaler": ["LLEN queue:jobs", "TYPE queue:jobs"],
+}  # fmt: skip
+"""What is theirs."""
 
 
-@pytest.mark.parametrize("user", OF_OTHERS)
+@EACH
+def test_what_is_theirs_is_done(guarded: Server, user: str) -> None:
+    with guarded.new_client(username=user, password=password(user)) as client:
+        for line in OWN[user]:
+            send(client, *line.split())
+
+
+@EACH
 def test_what_is_not_theirs_is_refused(guarded: Server, user: str) -> None:
     with guarded.new_client(username=user, password=password(user)) as client:
         for line in FORBIDDEN + OF_OTHERS[user]:

@@ -1,17 +1,20 @@
-"""The users of deploy/kubernetes/base/users.acl, on a server of a test's own: given there one by one, so that the test's own connections may do all."""
+"""The users of deploy/acl, on a server of a test's own: given there one by one, so that the test's own connections may do all."""
 
 import hashlib
 
 from deploy.prometheus import ROOT
-from servers import Server, send
+from servers import Kind, Server, send
 
-FILE = ROOT / "deploy" / "kubernetes" / "base" / "users.acl"
+FOLDER = ROOT / "deploy" / "acl"
+FILES: dict[Kind, str] = {"valkey": "users.acl", "redis": "users-redis-7.0.acl"}
+MANIFEST = ROOT / "deploy" / "kubernetes" / "base" / "users.acl"
 YOUNGER = {"+client|setinfo", "+waitaof"}
 """What Redis 7.0 does not know yet, and so refuses to grant."""
 
 
-def rules(text: str = FILE.read_text()) -> dict[str, list[str]]:
-    """The words of each user."""
+def rules(text: str | None = None) -> dict[str, list[str]]:
+    """The words of each user, of those for Valkey where no text is given."""
+    text = (FOLDER / FILES["valkey"]).read_text() if text is None else text
     lines = [line.split() for line in text.splitlines() if line.startswith("user ")]
     return {name: words for _, name, *words in lines}
 
@@ -23,12 +26,11 @@ def password(user: str) -> str:
 
 def grant(server: Server) -> None:
     """Makes the users known to the server; the default user stays as it is."""
-    for user, words in rules().items():
+    for user, words in rules((FOLDER / FILES[server.kind]).read_text()).items():
         if user != "default":
             hashed = hashlib.sha256(password(user).encode()).hexdigest()
-            known = [word for word in words if server.kind != "redis" or word not in YOUNGER]
             with server.new_client() as client:
-                send(client, "ACL", "SETUSER", user, *[f"#{hashed}" if word == f"#{user}" else word for word in known])
+                send(client, "ACL", "SETUSER", user, *[f"#{hashed}" if word == f"#{user}" else word for word in words])
 
 
 def url(server: Server, user: str) -> str:

@@ -10,7 +10,7 @@ from deploy.faults import MADE_BY_HAND, kinds
 from deploy.manifests import BUILDS, FOLDER, selected
 from deploy.manifests import build as built
 from deploy.test_containers import HADOLINT, on_linux, services
-from deploy.users import rules
+from deploy.users import MANIFEST, rules
 from docs.pages import DOCS, ROOT
 
 CONTAINERS, KUBERNETES = ((DOCS / f"{name}.md").read_text() for name in ("containers", "kubernetes"))
@@ -40,7 +40,7 @@ def test_every_value_is_explained_and_no_other() -> None:
 
 
 def test_every_user_has_a_password_and_an_explanation() -> None:
-    assert {*rows(KUBERNETES, "user")} == {*rules()} - {"default"}
+    assert {*rows(KUBERNETES, "user")} == {*rules(MANIFEST.read_text())} - {"default"}
     (name,) = MADE_BY_HAND
     made = re.search(rf"create secret generic {name} (.*?)```", KUBERNETES, re.DOTALL)
     assert made

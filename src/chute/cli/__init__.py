@@ -14,7 +14,7 @@ from chute.release import VERSION
 
 COMMANDS = {
     "work": "work", "push": "push", "result": "result", "explain": "explain", "stats": "stats", "ps": "ps", "top": "top", "dead": "dead",
-    "clear": "dead", "pause": "pause", "resume": "pause", "metrics": "metrics", "server": "server", "bench": "bench", "demo": "demo",
+    "clear": "dead", "pause": "pause", "resume": "pause", "doctor": "doctor", "metrics": "metrics", "server": "server", "bench": "bench", "demo": "demo",
 }  # fmt: skip
 """The commands in the order of the help, and the module of each. Only the one that is run is imported: `chute push` needs no tables."""
 

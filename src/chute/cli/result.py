@@ -10,6 +10,7 @@ import msgspec
 from chute import admin, connection, outcome, signature, store, waiting
 from chute.cli.common import FAILED, NOT_THERE, fail, say, show_json, url_option
 from chute.connection import Endpoint
+from chute.errors import Rejected
 from chute.keys import check_job_id
 
 LOOKED_AT = 20
@@ -52,7 +53,10 @@ def result(job_id: str, wait: float, as_json: bool) -> None:
 
 def _why(endpoint: Endpoint) -> str:
     """Why a job may have no result. Which queue it is in, nobody knows here; but a queue that nobody works is worth a word."""
-    known = [admin.stats(endpoint, name) for name in endpoint.run(store.queues())[:LOOKED_AT]]
+    try:
+        known = [admin.stats(endpoint, name) for name in endpoint.run(store.queues())[:LOOKED_AT]]
+    except Rejected:  # a user who may read results alone
+        return " (it is pending: waiting, running, or not known)"
     idle = [f"{each.queue} ({each.depth:,} ready)" for each in known if each.depth and not each.workers]
     if not known:
         return ", and no worker has ever worked a queue here. Start one: chute work MODULE"
