@@ -20,7 +20,7 @@ from redis.retry import Retry
 from chute import address, server
 from chute.address import Address
 from chute.errors import ServerUnavailable
-from chute.operation import LOST, Operation, causes, merge
+from chute.operation import LOST, Operation, causes, merge, pathless
 from chute.release import VERSION
 from chute.script import Command
 
@@ -31,8 +31,8 @@ _DRIVER = DriverInfo(lib_version=redis.__version__).add_upstream_driver("chute",
 """What CLIENT LIST shows. Made once: redis-py would look its own version up for each connection, with imports in it, and a thread that is
 there during a fork leaves the lock of an import locked in the child for ever."""
 _TLS = ("rediss", "valkeys")
-_UNREACHED = (redis.RedisError, OSError)
-"""What a dial may end with: also a server that refuses it, or something that is none."""
+_UNREACHED = (redis.RedisError, OSError, UnicodeError)
+"""What a dial may end with: also a server that refuses it, something that is none, or a name that no host can have."""
 
 
 def _reason(error: BaseException | None) -> str:
@@ -106,12 +106,12 @@ class Server:
             return self.pool().get_connection()
         except _UNREACHED as error:
             if not self.address.embedded:
-                raise self.unreachable(error, unsent) from error
+                raise self.unreachable(error, unsent) from pathless(error)
         try:
             server.ensure()  # it ends when nobody uses it; it is made anew for who comes back
             return self.pool().get_connection()
         except _UNREACHED as error:
-            raise self.unreachable(error, unsent) from error
+            raise self.unreachable(error, unsent) from pathless(error)
 
     def dial(self) -> Any:
         """A connection beside the pool, for who holds it long: 64 who wait must not keep everybody else from the server. Disconnect it."""
@@ -120,7 +120,7 @@ class Server:
         try:
             connection.connect()
         except _UNREACHED as error:
-            raise self.unreachable(error) from error
+            raise self.unreachable(error) from pathless(error)
         return connection
 
     async def atake(self, unsent: str = "") -> Any:
@@ -130,20 +130,24 @@ class Server:
             return await pool.get_connection()
         except _UNREACHED as error:
             if not self.address.embedded:
-                raise self.unreachable(error, unsent) from error
+                raise self.unreachable(error, unsent) from pathless(error)
         try:
             await asyncio.to_thread(server.ensure)
             return await pool.get_connection()
         except _UNREACHED as error:
-            raise self.unreachable(error, unsent) from error
+            raise self.unreachable(error, unsent) from pathless(error)
 
     async def adial(self) -> Any:
         """As `dial`, for asyncio code, with redis-py's own errors: a line keeps dialling."""
         if self.address.embedded:
             await asyncio.to_thread(self.url)
         connection: Any = (await self.loop_pool()).make_connection()
-        async with asyncio.timeout(TIMEOUT):
-            await connection.connect()
+        try:
+            async with asyncio.timeout(TIMEOUT):
+                await connection.connect()
+        except _UNREACHED as error:
+            pathless(error)
+            raise
         return connection
 
     def at(self, key: str) -> "Server":
@@ -187,7 +191,7 @@ class Server:
             if not isinstance(error, LOST):
                 raise
             if operation.lost:
-                raise operation.lost(str(error)) from error
+                raise operation.lost(str(error)) from pathless(error)
             return self.replies(operation.once_more)
         finally:
             self.pool().release(connection)
@@ -205,7 +209,7 @@ class Server:
             if not isinstance(error, LOST):
                 raise
             if operation.lost:
-                raise operation.lost(str(error)) from error
+                raise operation.lost(str(error)) from pathless(error)
             return await self.areplies(operation.once_more)
         finally:
             await pool.release(connection)

@@ -14,6 +14,7 @@ from chute.errors import ChuteError, Rejected, ServerUnavailable
 from chute.script import LOAD, Command
 
 T = TypeVar("T")
+E = TypeVar("E", bound=BaseException)
 LOST = (redis.ConnectionError, redis.TimeoutError, redis.InvalidResponse, OSError)
 """What an exchange may end with: also a reply that cannot be read, since what it was is unknown."""
 
@@ -91,6 +92,15 @@ def causes(error: BaseException | None) -> Iterator[BaseException]:
     while error is not None:
         yield error
         error = error.__cause__ or error.__context__
+
+
+def pathless(error: E) -> E:
+    """The error without the way that it came through redis-py: whoever shows the variables of a traceback would show a password there."""
+    chain: list[BaseException] = [error]
+    for each in chain:
+        each.__traceback__ = None
+        chain += [behind for behind in (each.__cause__, each.__context__) if behind and behind not in chain]
+    return error
 
 
 def gone(why: str) -> ServerUnavailable:
