@@ -20,7 +20,7 @@ from redis.retry import Retry
 from chute import address, server
 from chute.address import Address
 from chute.errors import ServerUnavailable
-from chute.operation import LOST, Operation, causes, merge, pathless
+from chute.operation import LOST, Operation, causes, discreet, merge
 from chute.release import VERSION
 from chute.script import Command
 
@@ -31,14 +31,18 @@ _DRIVER = DriverInfo(lib_version=redis.__version__).add_upstream_driver("chute",
 """What CLIENT LIST shows. Made once: redis-py would look its own version up for each connection, with imports in it, and a thread that is
 there during a fork leaves the lock of an import locked in the child for ever."""
 _TLS = ("rediss", "valkeys")
-_UNREACHED = (redis.RedisError, OSError, UnicodeError)
-"""What a dial may end with: also a server that refuses it, something that is none, or a name that no host can have."""
+_STRANGE = (AttributeError, LookupError, TypeError, ValueError)
+"""What redis-py raises where an answer is not what it should be."""
+_UNREACHED = (redis.RedisError, OSError, *_STRANGE)
+"""What a dial may end with: also a server that refuses it, or something that is none."""
 
 
 def _reason(error: BaseException | None) -> str:
     """Why a dial failed: the system's own words, where it has any."""
     for each in causes(error):
-        if isinstance(each, redis.InvalidResponse):
+        if isinstance(each, UnicodeError):
+            return "no host can have that name"
+        if isinstance(each, (redis.InvalidResponse, *_STRANGE)):
             return "what answers there is no Redis and no Valkey"
         if isinstance(each, OSError) and (number := re.match(r"(?:Multiple exceptions: )?\[Errno (\d+)\]", str(each))):
             return os.strerror(int(number[1]))
@@ -106,12 +110,12 @@ class Server:
             return self.pool().get_connection()
         except _UNREACHED as error:
             if not self.address.embedded:
-                raise self.unreachable(error, unsent) from pathless(error)
+                raise self.unreachable(discreet(error), unsent) from error
         try:
             server.ensure()  # it ends when nobody uses it; it is made anew for who comes back
             return self.pool().get_connection()
         except _UNREACHED as error:
-            raise self.unreachable(error, unsent) from pathless(error)
+            raise self.unreachable(discreet(error), unsent) from error
 
     def dial(self) -> Any:
         """A connection beside the pool, for who holds it long: 64 who wait must not keep everybody else from the server. Disconnect it."""
@@ -120,7 +124,7 @@ class Server:
         try:
             connection.connect()
         except _UNREACHED as error:
-            raise self.unreachable(error) from pathless(error)
+            raise self.unreachable(discreet(error)) from error
         return connection
 
     async def atake(self, unsent: str = "") -> Any:
@@ -130,12 +134,12 @@ class Server:
             return await pool.get_connection()
         except _UNREACHED as error:
             if not self.address.embedded:
-                raise self.unreachable(error, unsent) from pathless(error)
+                raise self.unreachable(discreet(error), unsent) from error
         try:
             await asyncio.to_thread(server.ensure)
             return await pool.get_connection()
         except _UNREACHED as error:
-            raise self.unreachable(error, unsent) from pathless(error)
+            raise self.unreachable(discreet(error), unsent) from error
 
     async def adial(self) -> Any:
         """As `dial`, for asyncio code, with redis-py's own errors: a line keeps dialling."""
@@ -145,8 +149,10 @@ class Server:
         try:
             async with asyncio.timeout(TIMEOUT):
                 await connection.connect()
+        except _STRANGE as error:
+            raise redis.InvalidResponse(_reason(error)) from discreet(error)
         except _UNREACHED as error:
-            pathless(error)
+            discreet(error)
             raise
         return connection
 
@@ -191,7 +197,7 @@ class Server:
             if not isinstance(error, LOST):
                 raise
             if operation.lost:
-                raise operation.lost(str(error)) from pathless(error)
+                raise operation.lost(str(discreet(error))) from error
             return self.replies(operation.once_more)
         finally:
             self.pool().release(connection)
@@ -209,7 +215,7 @@ class Server:
             if not isinstance(error, LOST):
                 raise
             if operation.lost:
-                raise operation.lost(str(error)) from pathless(error)
+                raise operation.lost(str(discreet(error))) from error
             return await self.areplies(operation.once_more)
         finally:
             await pool.release(connection)

@@ -3,6 +3,7 @@
 `store`, `holdings` and `sight` build them, `endpoint` and `nodes` run them, in blocking and in asyncio code alike.
 """
 
+import re
 import ssl
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -15,6 +16,7 @@ from chute.script import LOAD, Command
 
 T = TypeVar("T")
 E = TypeVar("E", bound=BaseException)
+_QUOTED = re.compile(r",? with args beginning with.*", re.DOTALL)
 LOST = (redis.ConnectionError, redis.TimeoutError, redis.InvalidResponse, OSError)
 """What an exchange may end with: also a reply that cannot be read, since what it was is unknown."""
 
@@ -94,11 +96,13 @@ def causes(error: BaseException | None) -> Iterator[BaseException]:
         error = error.__cause__ or error.__context__
 
 
-def pathless(error: E) -> E:
-    """The error without the way that it came through redis-py: whoever shows the variables of a traceback would show a password there."""
+def discreet(error: E) -> E:
+    """An error of redis-py's without what may have a password in it: the way that it came, whose variables some tracebacks show, and what a
+    server says that quotes the command that it does not know (a Redis before 6 does so with our login)."""
     chain: list[BaseException] = [error]
     for each in chain:
         each.__traceback__ = None
+        each.args = tuple(_QUOTED.sub("", said) if isinstance(said, str) else said for said in each.args)
         chain += [behind for behind in (each.__cause__, each.__context__) if behind and behind not in chain]
     return error
 
