@@ -22,8 +22,11 @@ def found(*texts: str | bytes) -> list[str]:
 
 def found_below(folder: Path) -> list[str]:
     """The files in a folder that show it, and the lines."""
-    files = [path for path in sorted(folder.rglob("*")) if path.is_file()]
-    return [f"{path.name}: {line}" for path in files for line in found(path.read_bytes())]
+    shown = []
+    for path in sorted(folder.rglob("*")):
+        with contextlib.suppress(FileNotFoundError):  # it has gone meanwhile
+            shown += [f"{path.name}: {line}" for line in (found(path.read_bytes()) if path.is_file() else ())]
+    return shown
 
 
 def found_in_processes(pids: Sequence[int], *, environment: bool = True) -> list[str]:

@@ -35,11 +35,11 @@ async def work(file: Path | None) -> None:
 
 async def in_asyncio_code(file: Path | None) -> None:
     """Each way to use a queue."""
-    for richly, use in ((True, lambda: queue(file).adepth()), (False, lambda: queue(file).job("x").aresult(timeout=0.1))):
+    for use in (lambda: queue(file).adepth(), lambda: queue(file).job("x").aresult(timeout=0.1)):
         try:
             show(repr(await use()))
         except Exception as error:
-            show_error(error, richly=richly)
+            show_error(error, richly=False)
     if WORK:
         await work(file)
     await chute.aclose()

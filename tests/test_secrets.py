@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -15,7 +16,7 @@ from typing import Any
 import pytest
 import redis
 
-from canary import ESCAPED, NEEDLE, PASSWORD, found, found_in_processes, given
+from canary import ESCAPED, NEEDLE, PASSWORD, found, found_below, found_in_processes, given
 from chaos.fleet import Skipped
 from chaos.road import Road
 from chaos.rows.tls import Papers
@@ -37,6 +38,12 @@ COMMANDS = (
     ("dead", "list", "jobs"), ("dead", "purge", "jobs", "--all", "--yes"), ("pause", "jobs"), ("resume", "jobs"), ("clear", "jobs", "--yes"),
     ("push", "no name", "{}"), ("bench", "--jobs", "0"),
 )  # fmt: skip
+SAYS = {
+    "wrong": "does not let in this password", "wrong user": "does not let in user alice with this password", "no such host": "cannot reach",
+    "no host": "no host can have that name", "option that is none": "there is no option foo", "refusals": "unknown command `HELLO`",
+    "TLS, not trusted": "certificate verify failed", "TLS, of another name": "is not valid for", "no port": "a port is a number",
+}  # fmt: skip
+"""What is told in place of the password."""
 Urls = dict[str, str]
 
 
@@ -182,6 +189,18 @@ def of(urls: Urls, case: str) -> str:
     return urls[case]
 
 
+def descendants(pid: int) -> list[int]:
+    """Every process below one."""
+    return [each for child in children(pid) for each in (child, *descendants(child))]
+
+
+def words(pid: int) -> str:
+    """The command line of a process."""
+    with contextlib.suppress(OSError):
+        return Path(f"/proc/{pid}/cmdline").read_bytes().decode()
+    return ""
+
+
 def clean(*texts: str | bytes) -> None:
     """Fails where the password is shown; what it shows must not be hidden by pytest's own shortening."""
     assert not (lines := found(*texts)), "\n".join(lines[:10])
@@ -201,11 +220,12 @@ def test_it_is_found_however_it_is_shown() -> None:
 def test_no_command_shows_it(urls: Urls, case: str) -> None:
     url = of(urls, case)
     codes = []
-    for words in COMMANDS if case in ("right", "wrong") else COMMANDS[:1]:
+    for words in COMMANDS if case == "right" else COMMANDS[: 3 if case == "wrong" else 1]:
         done = chute(*words, url=url)
         codes.append(done.returncode)
         clean(done.stdout, done.stderr)
         assert "Traceback" not in done.stderr, done.stderr
+        assert SAYS.get(case, "") in done.stderr or words != COMMANDS[0], done.stderr
     assert (0 in codes) == (case in TAKEN), codes
 
 
@@ -218,9 +238,9 @@ def test_no_command_shows_what_the_environment_names(urls: Urls, case: str, name
     assert name in done.stderr or case == "right"
 
 
-@pytest.mark.parametrize("case", ["wrong", "wrong user", "no port", "option that is none", "sentinel, wrong password", "refusals"])
-def test_no_worker_shows_that_it_cannot_begin(urls: Urls, case: str, tmp_path: Path) -> None:
-    with Work("secret_tasks:jobs", of(urls, case), "--log-level", "debug", cwd=HERE, SHOWN_TO=str(tmp_path)) as work:
+@pytest.mark.parametrize("case", ["wrong", "wrong user", "no port", "option that is none", "refusals"])
+def test_no_worker_shows_that_it_cannot_begin(urls: Urls, case: str) -> None:
+    with Work("tasks:jobs", of(urls, case), "--log-level", "debug") as work:
         assert work.wait(30) != 0
         clean(work.stdout, work.stderr)
 
@@ -258,11 +278,6 @@ def program(folder: Path, *words: str, **env: str) -> subprocess.CompletedProces
     return subprocess.run(command, cwd=folder, env=environment(SHOWN_TO=str(folder), **env), capture_output=True, text=True, check=False)
 
 
-def descendants(pid: int) -> list[int]:
-    """Every process below one."""
-    return [each for child in children(pid) for each in (child, *descendants(child))]
-
-
 def client_of(urls: Urls, case: str) -> redis.Redis:
     """A client of the server that has the keys; closed by the caller."""
     url = {"open": urls["open"], "cluster": urls["cluster"].replace("redis+cluster", "redis")}.get(case, urls["right"])
@@ -287,8 +302,9 @@ def stopped(work: Work) -> None:
     clean(work.stdout, work.stderr)
 
 
-@pytest.mark.parametrize("form", ["text", "json"])
-@pytest.mark.parametrize("case", ["right", "open", "socket of a user", "sentinel", "cluster", "TLS"])
+@pytest.mark.parametrize(
+    ("case", "form"), [("right", "text"), ("socket of a user", "json"), ("sentinel", "json"), ("cluster", "text"), ("TLS", "json")]
+)
 def test_no_worker_shows_it(urls: Urls, case: str, form: str, tmp_path: Path) -> None:
     options = ("--log-level", "debug", "--log-format", form, "--metrics-port", "0", "--processes", "2", "--grace", "5")
     with Work("secret_tasks:jobs", of(urls, case), *options, cwd=HERE, SHOWN_TO=str(tmp_path)) as work, client_of(urls, case) as client:
@@ -301,7 +317,7 @@ def test_no_worker_shows_it(urls: Urls, case: str, form: str, tmp_path: Path) ->
         assert not found_in_processes(below)
         for page in ("metrics", "livez", "readyz", "else"):
             clean(get(f"{where.removesuffix('/metrics')}/{page}")[1])
-        for words in (("stats",), ("ps",), ("explain", f"{form}2"), ("result", f"{form}2"), ("dead", "list", "jobs")):
+        for words in (("ps",), ("explain", f"{form}2"), ("dead", "list", "jobs")) if case == "right" else ():
             done = chute(*words, url=urls[case])
             clean(done.stdout, done.stderr)
         with Top(urls[case]) as top:
@@ -332,12 +348,38 @@ def test_no_worker_shows_it_when_it_is_not_let_in_any_more(urls: Urls, form: str
 
 
 @pytest.mark.parametrize("case", ["down", "no such host", "echo", "TLS, not trusted"])
-def test_no_worker_shows_it_whose_server_is_not_there(urls: Urls, case: str, tmp_path: Path) -> None:
-    with Work("secret_tasks:jobs", of(urls, case), "--log-level", "debug", cwd=HERE, SHOWN_TO=str(tmp_path)) as work:
+def test_no_worker_shows_it_whose_server_is_not_there(urls: Urls, case: str) -> None:
+    with Work("tasks:jobs", of(urls, case), "--log-level", "debug") as work:
         assert until(lambda: "trying" in work.stderr or work.process.poll() is not None, 30), work.stderr
         work.signal(signal.SIGTERM)
         work.wait()
         clean(work.stdout, work.stderr)
+
+
+@pytest.mark.parametrize("how", ["--url", "CHUTE_URL"])
+def test_no_bench_shows_it(urls: Urls, how: str, tmp_path: Path) -> None:
+    where = {"url": urls["right"]} if how == "--url" else {"CHUTE_URL": urls["right"]}
+    seen: list[str] = []
+    ended = threading.Event()
+
+    def look() -> None:
+        """At the processes of the bench and its files, while it runs."""
+        while not ended.wait(0.02):
+            below = descendants(os.getpid())  # servers are among them, and have nothing of it either
+            works = any("chute.cli.child" in words(pid) for pid in below)
+            seen.extend(["a worker"] * works + found_in_processes(below, environment=how == "--url") + found_below(tmp_path))
+
+    looking = threading.Thread(target=look)
+    looking.start()
+    try:
+        done = chute("bench", "--jobs", "200", "--seconds", "5", TMPDIR=str(tmp_path), timeout=60, **where)
+    finally:
+        ended.set()
+        looking.join()
+    assert done.returncode == 0, done.stderr
+    clean(done.stdout, done.stderr)
+    assert set(seen) == {"a worker"}
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_the_keeper_gets_none_that_the_first_user_has(urls: Urls) -> None:

@@ -42,7 +42,7 @@ def _reason(error: BaseException | None) -> str:
     for each in causes(error):
         if isinstance(each, UnicodeError):
             return "no host can have that name"
-        if isinstance(each, (redis.InvalidResponse, *_STRANGE)):
+        if isinstance(each, (redis.InvalidResponse, *_STRANGE)) and not isinstance(each, OSError):  # a wrong certificate is both
             return "what answers there is no Redis and no Valkey"
         if isinstance(each, OSError) and (number := re.match(r"(?:Multiple exceptions: )?\[Errno (\d+)\]", str(each))):
             return os.strerror(int(number[1]))
@@ -149,11 +149,11 @@ class Server:
         try:
             async with asyncio.timeout(TIMEOUT):
                 await connection.connect()
-        except _STRANGE as error:
-            raise redis.InvalidResponse(_reason(error)) from discreet(error)
-        except _UNREACHED as error:
+        except (redis.RedisError, OSError) as error:
             discreet(error)
             raise
+        except _STRANGE as error:
+            raise redis.InvalidResponse(_reason(error)) from discreet(error)
         return connection
 
     def at(self, key: str) -> "Server":
