@@ -9,7 +9,7 @@ export UV_DEFAULT_INDEX ?= $(PIP_INDEX_URL)
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test chaos chaos-all lint bench docs lock clean
+.PHONY: help setup demo test chaos chaos-all lint bench docs audit sbom dist lock clean
 
 help:
 	@echo "make demo    see it work: a server, a worker and some thousand questions"
@@ -20,7 +20,9 @@ help:
 	@echo "make lint    formatting, lint and types"
 	@echo "make bench   how fast it is on this machine, beside its ceiling and its peers: half an hour"
 	@echo "make docs    the documentation, in site/index.html"
-	@echo "make lock    requirements.lock from pyproject.toml"
+	@echo "make audit   the workflows, and known weaknesses of all that is pinned"
+	@echo "make dist    what is released, the same bytes everywhere, and its bill of materials (make sbom)"
+	@echo "make lock    requirements.lock and tools/requirements from pyproject.toml"
 
 setup: .venv/.ready
 
@@ -68,8 +70,28 @@ docs: setup
 	@.venv/bin/python tools/performance.py
 	@.venv/bin/zensical build --clean --strict
 
+# what only a release needs: an environment of its own, so that nobody else waits for it
+.cache/release/.ready: tools/requirements/release.txt .venv/bin/uv
+	@.venv/bin/uv venv -q --clear --python .venv/bin/python .cache/release
+	@.venv/bin/uv pip sync -q --python .cache/release/bin/python --require-hashes tools/requirements/release.txt
+	@touch $@
+
+audit: .cache/release/.ready
+	@.cache/release/bin/python tools/audit.py
+
+sbom: .cache/release/.ready
+	@mkdir -p dist
+	@.cache/release/bin/python -W ignore -m cyclonedx_py requirements --pyproject pyproject.toml --output-reproducible -o dist/chute.cdx.json tools/requirements/runtime.txt
+	@echo dist/chute.cdx.json
+
+dist: .cache/release/.ready sbom
+	@.cache/release/bin/python tools/dist.py
+
+LOCK = .venv/bin/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --no-emit-index-url
 lock: .venv/bin/uv
-	@.venv/bin/uv pip compile -q --universal --generate-hashes --no-header --no-annotate --no-emit-index-url --all-extras --group dev --group docs pyproject.toml -o requirements.lock
+	@$(LOCK) --all-extras --group dev --group docs pyproject.toml -o requirements.lock
+	@$(LOCK) --all-extras --constraint requirements.lock pyproject.toml -o tools/requirements/runtime.txt
+	@$(LOCK) tools/requirements/release.in -o tools/requirements/release.txt
 
 clean:
 	@rm -rf .venv .cache site .pytest_cache .mypy_cache .ruff_cache .hypothesis dist build

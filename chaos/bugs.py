@@ -94,6 +94,7 @@ MORE = (
         (Edit("admin.py", "of_queue.get(name, [])", "endpoint.run(store.lists())"),),
     ),
     Bug("due jobs are moved one at a time", "L07", "until all were released", (Edit("holdings.py", "(want=CHUNK)", "(want=1)"),)),
+    Bug("a URL is shown whole", "W07", "a password is shown", (Edit("address.py", r'_QUERY_PASSWORD.sub(r"\1***", str(url))', "str(url)"),)),
     Bug("a job is popped without a lease", "L08", "lost", _KNOWN["a job is popped without a lease"]),
 )  # fmt: skip
 

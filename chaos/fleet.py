@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+import canary
 from chaos import ROOT, oracle, processes
 from chaos.processes import Process
 from servers import children, until
@@ -173,7 +174,7 @@ class Fleet:
         log = self.terms.out or self.notes / f"{kind}-{self._started}.log"
         environment = {
             oracle.DIRECTORY: str(self.notes),
-            "CHUTE_URL": url,
+            "CHUTE_URL": url and canary.given(url),
             "CHUTE_BEAT": str(clock[0]),
             "CHUTE_DEAD_AFTER": str(clock[1]),
             "PYTHONPATH": f"{self.src}{os.pathsep}{ROOT}",

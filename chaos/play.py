@@ -7,6 +7,7 @@ from pathlib import Path
 
 import msgspec
 
+import canary
 from chaos import checker, final, oracle
 from chaos.checker import Findings
 from chaos.fleet import Failure, Skipped
@@ -53,7 +54,10 @@ def play(row: Row, kind: Kind, seed: int, times: int, src: Path) -> Entry:
             row.run(stage)
             stage.drain()
             stage.compare(row.asked)
+            shown = canary.found_in_processes(stage.fleet.pids(), environment=False)
             entry.complaints += stage.fleet.retire()
+            shown += canary.found_below(stage.notes)
+            entry.complaints += [f"a password is shown: {line}" for line in shown]
             history = oracle.read(stage.notes)
             found = checker.judge(history, final.read(stage.client), stage.faults)
         except Failure as failure:  # the rest of the row cannot be judged

@@ -1,12 +1,13 @@
 """address.py: who chooses the server, which URLs name one, and that no password is ever shown."""
 
+import traceback
 from collections.abc import Iterator
 
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from chute.address import Address, choose, client_url, login_advice, redact, resolve, several
+from chute.address import Address, Url, choose, client_url, login_advice, redact, resolve, several
 
 CANARY = "c4n4ry"
 ESCAPES = "in a password, / ? # @ are written %2F %3F %23 %40"
@@ -39,7 +40,7 @@ def test_the_order_of_who_chooses(monkeypatch: pytest.MonkeyPatch) -> None:
     [
         ("redis://host", "redis://host"),
         ("rediss://host:6380/1", "rediss://host:6380/1"),
-        ("valkey://u:p@host:1/2?a=b", "redis://u:p@host:1/2?a=b"),
+        ("valkey://u:p@host:1/2?client_name=b", "redis://u:p@host:1/2?client_name=b"),
         ("valkeys://host", "rediss://host"),
         ("unix:///tmp/s?db=1", "unix:///tmp/s?db=1"),
     ],
@@ -79,11 +80,15 @@ def test_what_is_no_url_of_a_server(url: str, monkeypatch: pytest.MonkeyPatch) -
 
 def shown(url: str) -> str:
     """Everything that people may get to see of a URL."""
+    shown = [redact(url), repr(Url(url)), Url(url)[:500], repr(Address(url, "--url"))]
     try:
         client_url(url)
+        shown += [login_advice(url), repr(several(url))]
     except ValueError as error:
-        return f"{redact(url)} {error}"
-    return redact(url)
+        told = traceback.TracebackException.from_exception(error, capture_locals=True)
+        del told.stack[0]  # this function's own variables
+        shown += [str(error), *told.format()]
+    return " ".join(shown)
 
 
 @pytest.mark.parametrize(
@@ -115,6 +120,19 @@ def shown(url: str) -> str:
         f"rediss+cluster://:{CANARY}@a:1,b",
         f"redis+cluster://:a@{CANARY}@a:x,b",
         f"redis+cluster://:{CANARY}/+=@a:1,b:2",
+        # a name that should have been escaped
+        f"redis://me@example.com:{CANARY}@host",
+        f"redis://us/er:{CANARY}@host",
+        f"redis://{CANARY}/:a@host",
+        # the host forgotten
+        f"redis://:{CANARY}",
+        f"redis://user:{CANARY}/a#b",
+        f"redis+sentinel://:{CANARY}",
+        # an & or an @ in an option, and an option whose name is escaped
+        f"unix:///s?password=a&{CANARY}&db=1",
+        f"unix:///s?password=a@{CANARY}",
+        f"unix:///s?p%61ssword={CANARY}",
+        f"redis+sentinel://a/main?sentinel_password=a/{CANARY}@{CANARY}:{CANARY}#{CANARY}",
     ],
 )
 def test_a_password_is_never_shown(url: str) -> None:
@@ -129,7 +147,18 @@ def test_a_password_of_any_characters_is_never_shown(before: str, after: str) ->
     assert CANARY not in shown(f"redis://user:{before}{CANARY}{after}@host:6379/0")
 
 
-@pytest.mark.parametrize("url", ["redis://host:6379/0", "redis://user@host", "unix:///tmp/s", "redis://[::1]:6379", "redis://h?db=1"])
+@pytest.mark.parametrize(
+    "url",
+    [
+        "redis://host:6379/0",
+        "redis://user@host",
+        "unix:///tmp/s",
+        "unix:///tmp/a@b",
+        "redis://[::1]:6379",
+        "redis://h?db=1",
+        "redis+cluster://a:1,b:2/0",
+    ],
+)
 def test_a_url_without_a_password_is_shown_whole(url: str) -> None:
     assert redact(url) == url
 
@@ -137,13 +166,30 @@ def test_a_url_without_a_password_is_shown_whole(url: str) -> None:
 def test_what_surrounds_a_password_is_shown() -> None:
     assert redact("redis://user:secret@host:1/2?db=3") == "redis://user:***@host:1/2?db=3"
     assert redact("unix:///s?password=secret&db=1") == "unix:///s?password=***&db=1"
+    assert repr(Address("redis://user:secret@host", "--url")) == "Address(url='redis://user:***@host', how='--url')"
+
+
+@pytest.mark.parametrize(
+    ("url", "says"),
+    [
+        ("redis://h?foo=1", "there is no option foo"),
+        ("redis://h?ssl_ca_certs=x", "there is no option ssl_ca_certs"),
+        ("rediss://h?ssl_cert_reqs=maybe", "Invalid SSL Certificate Requirements"),
+        ("redis://h?socket_timeout=x", "Invalid value for 'socket_timeout'"),
+        ("redis://h:port", "a port is a number"),
+        ("redis+cluster://h?foo=1", "there is no option foo"),
+    ],
+)
+def test_an_option_that_the_client_does_not_take(url: str, says: str) -> None:
+    with pytest.raises(ValueError, match=says):
+        client_url(url)
 
 
 @pytest.mark.parametrize(
     ("url", "says"),
     [
         ("redis://h:7", "wants a password, and the URL has none. Write it into the URL: redis://:PASSWORD@h:7"),
-        ("rediss://h:7/3?x=1", "wants a password, and the URL has none. Write it into the URL: rediss://:PASSWORD@h:7/3"),
+        ("rediss://h:7/3?client_name=x", "wants a password, and the URL has none. Write it into the URL: rediss://:PASSWORD@h:7/3"),
         ("unix:///s", "wants a password, and the URL has none. Write it into the URL: unix:///s?password=PASSWORD"),
         ("redis://:canary@h", f"does not let in this password. Write redis://:PASSWORD@h or redis://USER:PASSWORD@h; {ESCAPES}"),
         (
@@ -164,7 +210,7 @@ def test_what_to_do_about_a_refused_login(url: str, says: str) -> None:
         ("valkeys+sentinel://u:p@a/main/3", "sentinel", (("a", 26379),), "main", "rediss://u:p@h:1/3"),
         ("redis+sentinel://a/main?socket_timeout=1", "sentinel", (("a", 26379),), "main", "redis://h:1?socket_timeout=1"),
         ("redis+cluster://a,[::1]:7", "cluster", (("a", 6379), ("::1", 7)), "", "redis://h:1"),
-        ("valkey+cluster://:p%40@a/0?ssl_ca_certs=%2Fca", "cluster", (("a", 6379),), "", "redis://:p%40@h:1/0?ssl_ca_certs=%2Fca"),
+        ("valkeys+cluster://:p%40@a/0?ssl_ca_certs=%2Fca", "cluster", (("a", 6379),), "", "rediss://:p%40@h:1/0?ssl_ca_certs=%2Fca"),
     ],
 )
 def test_a_url_of_several_servers(url: str, kind: str, hosts: tuple[tuple[str, int], ...], master: str, node: str) -> None:

@@ -89,6 +89,15 @@ def test_many_threads_never_share_one(pool: Pool) -> None:
     assert not wrong
 
 
+def test_a_url_may_say_how_many(server: Server) -> None:
+    few = Pool({"connection_class": redis.UnixDomainSocketConnection, "path": server.socket, "timeout": 0.1, "max_connections": 2})
+    taken = [few.take(), few.take()]
+    with pytest.raises(redis.ConnectionError):
+        few.take()
+    few.give(taken.pop())
+    assert asked(few.take()) == b"PONG"
+
+
 def test_a_closed_pool_dials_again(pool: Pool) -> None:
     pool.give(pool.take())
     pool.close()

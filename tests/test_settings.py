@@ -37,3 +37,10 @@ def test_the_intervals_of_a_worker(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CHUTE_BEAT", "0.2")
     monkeypatch.setenv("CHUTE_DEAD_AFTER", "1.5")
     assert (settings.beat_every(), settings.dead_after()) == (0.2, 1.5)
+
+
+def test_what_outlives_us_gets_no_secrets(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("CHUTE_URL", "REDIS_URL", "AWS_SECRET_ACCESS_KEY", "LC_ALL"):
+        monkeypatch.setenv(name, "C")
+    assert settings.bare().keys() & {"CHUTE_URL", "REDIS_URL", "AWS_SECRET_ACCESS_KEY"} == set()
+    assert {"PATH", "LC_ALL"} <= settings.bare().keys()

@@ -6,17 +6,22 @@ The order is `--url`, `Queue(url=...)`, `CHUTE_URL`, `REDIS_URL`, the embedded s
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
+from typing import SupportsIndex
 from urllib.parse import parse_qsl, urlencode
 
-from redis.connection import parse_url
+import redis
+from redis.connection import Connection, parse_url
 
 from chute import settings, tls
 
-_PASSWORD = re.compile(r"^((?:[a-z+]+://)?+[^:/?#@]*:).*@", re.DOTALL | re.IGNORECASE)
-"""Up to the last @: a password may hold what should have been escaped."""
-_QUERY_PASSWORD = re.compile(r"([?&][a-z_]*password=)[^&]*", re.IGNORECASE)
+_LOGIN = re.compile(r"^((?:[a-z+]+://)?+(?:[^:/?#@]*:|(?=[^@]*[:/?#@].*@)(?!/))).*@", re.DOTALL | re.IGNORECASE)
+"""A name and a password. Up to the last @: both may hold what should have been escaped, and then the name is not shown either."""
+_QUERY_PASSWORD = re.compile(r"([?&][a-z_%0-9]*(?:pass|%)[a-z_%0-9]*=).*?(?=&[a-z_]+=|$)", re.DOTALL | re.IGNORECASE)
+"""Also one with an & of its own, and one whose name is escaped."""
+_NO_PORT = re.compile(r"^([a-z+]+://[^:/?#\[\]]*:)(?!\d*(?:[,/?#]|$))[^@]*$", re.DOTALL | re.IGNORECASE)
+"""What stands where a port should be: a password without the @ and the host behind it, perhaps."""
 _SENTINELS = "redis+sentinel://host:26379,host:26379/mymaster"
 _LOOKS_LIKE = f"redis://host:6379/0, unix:///path/to/socket, {_SENTINELS} or redis+cluster://host:6379,host:6379"
 _ESCAPES = "in a password, / ? # @ are written %2F %3F %23 %40"
@@ -24,7 +29,21 @@ _SCHEMES = {"redis": "redis", "rediss": "rediss", "valkey": "redis", "valkeys": 
 _SEVERAL = re.compile(r"(rediss?|valkeys?)\+(sentinel|cluster)://((?:.*@)?)([^/?@]*)(/[^?]*)?(\?.*)?", re.DOTALL)
 _HOST = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[^:\[\]]+)(?::(\d{1,5}))?")
 _PORTS = {"sentinel": 26379, "cluster": 6379}
+_OF_POOLS = ("max_connections", "timeout")
 _OF_SENTINELS = ("sentinel_username", "sentinel_password")
+
+
+class Url(str):
+    """A URL in our hands. A traceback that shows variables, whosever it is, shows it without its passwords."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return repr(redact(str(self)))
+
+    def __getitem__(self, piece: SupportsIndex | slice) -> str:
+        """A piece of what may be shown: who shortens what is long shows that."""
+        return redact(str(self))[piece]
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,10 +55,10 @@ class Several:
     hosts: tuple[tuple[str, int], ...]
     master: str
     """The name by which Sentinels know the primary; "" in a Cluster."""
-    of_sentinels: Mapping[str, str]
+    of_sentinels: Mapping[str, str] = field(repr=False)
     """What logs in to the Sentinels themselves."""
-    _head: str
-    _tail: str
+    _head: str = field(repr=False)
+    _tail: str = field(repr=False)
 
     def node(self, host: str, port: int) -> str:
         """The URL of one server."""
@@ -52,6 +71,9 @@ class Address:
 
     url: str
     how: str
+
+    def __repr__(self) -> str:
+        return f"Address(url={Url(self.url)!r}, how={self.how!r})"
 
     @property
     def embedded(self) -> bool:
@@ -67,9 +89,10 @@ class _Chosen:
 
 def choose(url: str | None) -> None:
     """Makes every queue of this process use the server that the command line named."""
+    url = url if url is None else Url(url)
     if url is not None:
         client_url(url)
-    _Chosen.where = Address(url, "--url") if url else None
+    _Chosen.where = Address(str(url), "--url") if url else None
 
 
 def named() -> str | None:
@@ -89,64 +112,83 @@ def chosen(where: Address) -> Iterator[None]:
 
 def resolve(url: str | None = None) -> Address:
     """The address to use, where `url` is what the queue itself names. Raises ValueError when it is not a server's URL."""
+    url, how = Url(url or ""), "Queue(url=…)"
     if _Chosen.where:
         return _Chosen.where
-    if url:
-        client_url(url)
-        return Address(url, "Queue(url=…)")
-    if named := settings.server_url():
-        client_url(*named)
-        return Address(*named)
-    return Address("", "embedded")
+    if not url and (named := settings.server_url()):
+        url, how = Url(named[0]), named[1]
+        del named
+    if not url:
+        return Address("", "embedded")
+    client_url(url, "the URL" if how == "Queue(url=…)" else how)
+    return Address(str(url), how)
 
 
 @lru_cache(maxsize=64)
 def client_url(url: str, source: str = "the URL") -> str:
     """The URL as redis-py reads it: Valkey's schemes are Redis's under another name. Where it names several servers, that of the first.
     Raises ValueError when it is not a server's URL."""
-    if those := several(url, source):
-        url = those.node(*those.hosts[0])
-    scheme, colon, rest = url.partition(":")
-    if not colon or scheme not in _SCHEMES:
-        raise ValueError(f"{source} is not a server's URL: {redact(url)}. A URL looks like {_LOOKS_LIKE}")
-    known = f"{_SCHEMES[scheme]}:{rest}"
-    try:
-        options = parse_url(known)
-    except ValueError as error:
-        why = _ESCAPES if "@" in rest else error  # its own words may quote the password
-        raise ValueError(f"{source} is not a server's URL: {redact(url)} ({why})") from None
-    if options.get("ssl_min_version", tls.FLOOR) < tls.FLOOR:
-        raise ValueError(
-            f"{source} allows TLS below 1.2, which is not spoken: {redact(url)}. Leave ssl_min_version out, or write {tls.FLOOR} or 772"
-        )
+    url = Url(url)
+    those = several(url, source)
+    known, wrong = _known(those.node(*those.hosts[0]) if those else url)
+    if wrong:  # raised here, where no variable has the password in the clear
+        raise ValueError(f"{source} is not a server's URL: {redact(url)}{wrong}")
     return known
 
 
 @lru_cache(maxsize=64)
 def several(url: str, source: str = "the URL") -> Several | None:
     """What a URL says that names Sentinels or a Cluster; None for any other. Raises ValueError when that makes no sense."""
+    url = Url(url)
+    those, wrong = _several(url)
+    if wrong:
+        raise ValueError(f"{source} {wrong.format(redact(url))}")
+    return those
+
+
+def _known(url: str) -> tuple[str, str]:
+    """The URL with the scheme that redis-py knows, or what is wrong with it: also an option that redis-py does not take."""
+    scheme, colon, rest = url.partition(":")
+    if not colon or scheme not in _SCHEMES:
+        return "", f". A URL looks like {_LOOKS_LIKE}"
+    known = f"{_SCHEMES[scheme]}:{rest}"
+    try:
+        options = {name: value for name, value in parse_url(known).items() if name not in _OF_POOLS}
+        options.pop("connection_class", Connection)(**options)  # opens nothing
+        if options.get("ssl_min_version", tls.FLOOR) < tls.FLOOR:
+            return "", f" (it allows TLS below 1.2, which is not spoken: leave ssl_min_version out, or write {tls.FLOOR} or 772)"
+    except (ValueError, TypeError, redis.RedisError) as error:  # its own words may quote the password
+        strange = re.search(r"unexpected keyword argument '(\w+)'", str(error))
+        port = "a port is a number up to 65535" if "port" in str(error).lower() else str(error)
+        why = f"there is no option {strange[1]}" if strange else _ESCAPES if "@" in rest else port
+        return "", f" ({why})"
+    return known, ""
+
+
+def _several(url: str) -> tuple[Several | None, str]:
+    """What it says, or what is wrong with it."""
     if not (read := _SEVERAL.fullmatch(url)):
-        return None
+        return None, ""
     scheme, kind, login, hosts, path, query = (part or "" for part in read.groups())
     named = [_HOST.fullmatch(host) for host in hosts.split(",")]
     if not all(named):
-        raise ValueError(f"{source} does not list its servers as host:port,host:port: {redact(url)}")
+        return None, "does not list its servers as host:port,host:port: {}"
     listed = tuple((host[1].strip("[]"), int(host[2] or _PORTS[kind])) for host in named if host)
     master, _, db = path.removeprefix("/").partition("/") if kind == "sentinel" else ("", "", path.removeprefix("/"))
     if kind == "sentinel" and not master:
-        raise ValueError(f"{source} does not name the primary that the Sentinels watch: {redact(url)}. As in {_SENTINELS}")
+        return None, f"does not name the primary that the Sentinels watch: {{}}. As in {_SENTINELS}"
     if kind == "cluster" and db not in ("", "0"):
-        raise ValueError(f"{source} names database {db}, and a Cluster has only 0: {redact(url)}")
+        return None, f"names {f'database {db}' if db.isdecimal() else 'a database'}, and a Cluster has only 0: {{}}"
     options = dict(parse_qsl(query.removeprefix("?"), keep_blank_values=True))
     theirs = {name.removeprefix("sentinel_"): options.pop(name) for name in _OF_SENTINELS if name in options}
     tail = (f"/{db}" if db else "") + (f"?{urlencode(options)}" if options else "")
-    return Several(kind, listed, master, theirs, f"{_SCHEMES[scheme]}://{login}", tail)
+    return Several(kind, listed, master, theirs, f"{_SCHEMES[scheme]}://{login}", tail), ""
 
 
 def login_advice(url: str) -> str:
     """What to do about a server that did not let this URL in, for people's eyes."""
     known = parse_url(client_url(url))
-    scheme, _, rest = url.partition("://")
+    scheme, _, rest = redact(url).partition("://")
     place = rest.rpartition("@")[2].partition("?")[0]
     as_what = f"{scheme}://{place}?password=PASSWORD" if scheme == "unix" else f"{scheme}://:PASSWORD@{place}"
     if "password" not in known:
@@ -163,4 +205,5 @@ def user_of(url: str) -> str:
 
 def redact(url: str) -> str:
     """The URL without its passwords, for people's eyes."""
-    return _QUERY_PASSWORD.sub(r"\1***", _PASSWORD.sub(r"\1***@", url))
+    url = _QUERY_PASSWORD.sub(r"\1***", str(url))  # first: what follows it may look like a login
+    return _NO_PORT.sub(r"\1***", _LOGIN.sub(r"\1***@", url))

@@ -11,6 +11,7 @@ from chute import address
 from chute.address import Address
 from chute.endpoint import Server, unreachable
 from chute.errors import ServerUnavailable
+from chute.operation import discreet
 from chute.topology import Sentinels, Slots, topology
 
 UNHEARD = 10.0
@@ -65,7 +66,7 @@ class Atlas:
         except _UNHEARD as error:
             self._looked += UNHEARD
             if not self._topology.nodes():
-                raise self.unreachable(error) from error
+                raise self.unreachable(discreet(error)) from error
 
     async def alook(self) -> None:
         """As `look`, for asyncio code that goes on where nobody answers."""

@@ -23,7 +23,7 @@ from redis.retry import Retry
 from chute import address, server, tls
 from chute.address import Address
 from chute.errors import ServerUnavailable
-from chute.operation import LOST, Operation, causes, merge
+from chute.operation import LOST, Operation, causes, discreet, merge
 from chute.pool import SIZE, Pool
 from chute.release import VERSION
 from chute.script import Command, packed
@@ -36,7 +36,9 @@ _DRIVER = DriverInfo(lib_version=redis.__version__).add_upstream_driver("chute",
 """What CLIENT LIST shows. Made once: redis-py would look its own version up for each connection, with imports in it, and a thread that is
 there during a fork leaves the lock of an import locked in the child for ever."""
 _TLS = ("rediss", "valkeys")
-_UNREACHED = (redis.RedisError, OSError)
+_STRANGE = (AttributeError, LookupError, TypeError, ValueError)
+"""What redis-py raises where an answer is not what it should be."""
+_UNREACHED = (redis.RedisError, OSError, *_STRANGE)
 """What a dial may end with: also a server that refuses it, or something that is none."""
 
 
@@ -45,7 +47,9 @@ def _reason(error: BaseException | None) -> str:
     for each in causes(error):
         if isinstance(each, ssl.SSLError):
             return tls.reason(each)
-        if isinstance(each, redis.InvalidResponse):
+        if isinstance(each, UnicodeError):
+            return "no host can have that name"
+        if isinstance(each, (redis.InvalidResponse, *_STRANGE)) and not isinstance(each, OSError):  # a wrong certificate is both
             return "what answers there is no Redis and no Valkey"
         if isinstance(each, OSError) and (number := re.match(r"(?:Multiple exceptions: )?\[Errno (\d+)\]", str(each))):
             return os.strerror(int(number[1]))
@@ -55,7 +59,7 @@ def _reason(error: BaseException | None) -> str:
 
 
 def _pool_options(url: str, parse: Callable[[str], Any]) -> dict[str, Any]:
-    defaults: dict[str, Any] = {"socket_timeout": TIMEOUT, "socket_connect_timeout": TIMEOUT}
+    defaults: dict[str, Any] = {"socket_timeout": TIMEOUT, "socket_connect_timeout": TIMEOUT, "max_connections": SIZE}
     fixed = {
         "timeout": 60.0,  # for a free connection of the pool
         "protocol": 3,
@@ -113,7 +117,7 @@ class Server:
             url = await asyncio.to_thread(self.url) if self.address.embedded else self.address.url
             options = _pool_options(url, redis.asyncio.connection.parse_url)
             forget_closed(self._loops)
-            pool = self._loops.setdefault(loop, redis.asyncio.BlockingConnectionPool(**options, max_connections=SIZE))
+            pool = self._loops.setdefault(loop, redis.asyncio.BlockingConnectionPool(**options))
         return pool
 
     def take(self, unsent: str = "") -> Any:
@@ -122,12 +126,12 @@ class Server:
             return self.pool().take()
         except _UNREACHED as error:
             if not self.address.embedded:
-                raise self.unreachable(error, unsent) from error
+                raise self.unreachable(discreet(error), unsent) from error
         try:
             server.ensure()  # it ends when nobody uses it; it is made anew for who comes back
             return self.pool().take()
         except _UNREACHED as error:
-            raise self.unreachable(error, unsent) from error
+            raise self.unreachable(discreet(error), unsent) from error
 
     def dial(self) -> Any:
         """A connection beside the pool, for who holds it long: 64 who wait must not keep everybody else from the server. Disconnect it."""
@@ -135,7 +139,7 @@ class Server:
         try:
             connection.connect()
         except _UNREACHED as error:
-            raise self.unreachable(error) from error
+            raise self.unreachable(discreet(error)) from error
         return connection
 
     async def atake(self, unsent: str = "") -> Any:
@@ -145,20 +149,27 @@ class Server:
             return await pool.get_connection()
         except _UNREACHED as error:
             if not self.address.embedded:
-                raise self.unreachable(error, unsent) from error
+                raise self.unreachable(discreet(error), unsent) from error
         try:
             await asyncio.to_thread(server.ensure)
             return await pool.get_connection()
         except _UNREACHED as error:
-            raise self.unreachable(error, unsent) from error
+            raise self.unreachable(discreet(error), unsent) from error
 
     async def adial(self) -> Any:
         """As `dial`, for asyncio code, with redis-py's own errors: a line keeps dialling."""
         if self.address.embedded:
             await asyncio.to_thread(self.url)
         connection: Any = (await self.loop_pool()).make_connection()
-        async with asyncio.timeout(TIMEOUT):
-            await connection.connect()
+        try:
+            async with asyncio.timeout(TIMEOUT):
+                await connection.connect()
+        except BaseException as error:
+            await connection.disconnect(nowait=True)  # redis-py leaves one open that was cut in the middle of the login
+            discreet(error)
+            if isinstance(error, _STRANGE) and not isinstance(error, (redis.RedisError, OSError)):
+                raise redis.InvalidResponse(_reason(error)) from error
+            raise
         return connection
 
     def at(self, key: str) -> "Server":
@@ -202,7 +213,7 @@ class Server:
             if not isinstance(error, LOST):
                 raise
             if operation.lost:
-                raise operation.lost(str(error)) from error
+                raise operation.lost(str(discreet(error))) from error
             return self.replies(operation.once_more)
         pool.give(connection)
         return replies
@@ -219,7 +230,7 @@ class Server:
             if not isinstance(error, LOST):
                 raise
             if operation.lost:
-                raise operation.lost(str(error)) from error
+                raise operation.lost(str(discreet(error))) from error
             return await self.areplies(operation.once_more)
         finally:
             await pool.release(connection)

@@ -5,7 +5,7 @@ child and dies with it. One lock covers both: it is free only when neither is le
 directory, however the first pair ended.
 
 Run by its path, without site-packages, so it must import nothing but the standard library: it stays small whatever the package grows to.
-It must never hold anything of the process that started it: no terminal, no working directory, no open file.
+It must never hold anything of the process that started it: no terminal, no working directory, no open file, no variables of its environment.
 """
 
 import contextlib

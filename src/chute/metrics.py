@@ -14,6 +14,7 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 from prometheus_client.registry import Collector, CollectorRegistry
 
 from chute import envelope, sight, store
+from chute.address import Url
 from chute.connection import Endpoint, endpoint
 from chute.envelope import Refused
 from chute.errors import ChuteError, Rejected, ServerUnavailable
@@ -37,8 +38,8 @@ class QueueCollector(Collector):
     """
 
     def __init__(self, url: str | None = None, queues: Sequence[str] = ()) -> None:
+        self._url = url = url and Url(url)
         self._names = [check_list_name(name) for name in queues]
-        self._url = url
         self._workers: dict[str, list[str]] = {}
         """Of each list, as they were at the last scrape."""
         self._asked: list[str] = []

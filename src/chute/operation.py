@@ -3,6 +3,7 @@
 `store`, `holdings` and `sight` build them, `endpoint` and `nodes` run them, in blocking and in asyncio code alike.
 """
 
+import re
 import ssl
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -14,6 +15,8 @@ from chute.errors import ChuteError, Rejected, ServerUnavailable
 from chute.script import LOAD, Command
 
 T = TypeVar("T")
+E = TypeVar("E", bound=BaseException)
+_QUOTED = re.compile(r",? with args beginning with.*", re.DOTALL)
 LOST = (redis.ConnectionError, redis.TimeoutError, redis.InvalidResponse, OSError)
 """What an exchange may end with: also a reply that cannot be read, since what it was is unknown."""
 
@@ -91,6 +94,17 @@ def causes(error: BaseException | None) -> Iterator[BaseException]:
     while error is not None:
         yield error
         error = error.__cause__ or error.__context__
+
+
+def discreet(error: E) -> E:
+    """An error of redis-py's without what may have a password in it: the way that it came, whose variables some tracebacks show, and what a
+    server says that quotes the command that it does not know (a Redis before 6 does so with our login)."""
+    chain: list[BaseException] = [error]
+    for each in chain:
+        each.__traceback__ = None
+        each.args = tuple(_QUOTED.sub("", said) if isinstance(said, str) else said for said in each.args)
+        chain += [behind for behind in (each.__cause__, each.__context__) if behind and behind not in chain]
+    return error
 
 
 def gone(why: str) -> ServerUnavailable:

@@ -19,7 +19,8 @@ class Pool:
 
     def __init__(self, options: dict[str, Any]) -> None:
         self.pid = os.getpid()
-        self._pool = redis.BlockingConnectionPool(**options, max_connections=SIZE)
+        self._pool = redis.BlockingConnectionPool(**{"max_connections": SIZE, **options})
+        self._full = self._pool.max_connections - _IN_HAND
         self._lock = Lock()
         self._in_hand: list[Any] = []
         self._out = 0
@@ -45,7 +46,7 @@ class Pool:
     def give(self, connection: Any) -> None:
         """Takes it back after a whole exchange. While others may be waiting for one none is held back."""
         with self._lock:
-            if len(self._in_hand) < _IN_HAND and self._out <= SIZE - _IN_HAND:
+            if len(self._in_hand) < _IN_HAND and self._out <= self._full:
                 self._in_hand.append(connection)
                 return
             self._out -= 1

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from typing import Any, ParamSpec, Protocol, TypeVar, overload
 
 from chute import duration
+from chute.address import Url
 from chute.call import Call, Sender, chunks, seal_all, seal_plain
 from chute.connection import Endpoint
 from chute.duration import Seconds
@@ -38,7 +39,8 @@ class Queue:
     name: str
 
     def __init__(self, name: str, *, url: str | None = None, partitions: int | None = None) -> None:
-        self.name = check_queue_name(name)
+        self.name, url = name, url and Url(url)  # first, since tracebacks may show both
+        check_queue_name(name)
         if partitions is not None and (type(partitions) is not int or not 1 <= partitions <= MOST_PARTITIONS):
             raise ValueError(f"partitions= is a number from 1 to {MOST_PARTITIONS}, not {partitions!r}")
         self.lists = [name, *[partition(name, number) for number in range(partitions or 0)]]

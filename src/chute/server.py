@@ -169,7 +169,14 @@ def _run_keeper(seconds: float, idle: float) -> bool:
     with log_path().open("ab") as log, contextlib.suppress(subprocess.TimeoutExpired):
         # What runs here ends with its first fork; the keeper itself goes on, and holds the pipe until it has something to say.
         ran = subprocess.run(
-            command, start_new_session=True, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=log, timeout=seconds, check=False
+            command,
+            env=settings.bare(),
+            start_new_session=True,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=log,
+            timeout=seconds,
+            check=False,
         )
         if ran.stdout != keeper.READY:
             raise ServerUnavailable(f"the embedded server ended as soon as it was started: {_last_words()}")

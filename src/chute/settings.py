@@ -4,7 +4,10 @@ Everything is read when it is asked for, never at import: a program may set its 
 """
 
 import os
+import re
 from pathlib import Path
+
+_HARMLESS = re.compile("(PATH|HOME|LANG|TZ|TMPDIR)$|(LC|LD|DYLD)_")
 
 
 def server_url() -> tuple[str, str] | None:
@@ -13,6 +16,11 @@ def server_url() -> tuple[str, str] | None:
         if url := os.environ.get(name):
             return url, name
     return None
+
+
+def bare() -> dict[str, str]:
+    """What a process needs of the environment that outlives us and is anybody's: nothing that may be a secret."""
+    return {name: value for name, value in os.environ.items() if _HARMLESS.match(name)}
 
 
 def home() -> Path:

@@ -48,7 +48,8 @@ def notes(monkeypatch: pytest.MonkeyPatch) -> Notes:
 
 
 def of(attribute: str, tmp_path: Path) -> Queue:
-    return queue_of(Plan("bench-x", "redis://127.0.0.1:1", False, __name__, attribute, str(tmp_path / "out")))
+    (tmp_path / "url").write_text("redis://127.0.0.1:1\n")
+    return queue_of(Plan("bench-x", str(tmp_path / "url"), False, __name__, attribute, str(tmp_path / "out")))
 
 
 def test_work_and_waiting(notes: Notes, tmp_path: Path) -> None:

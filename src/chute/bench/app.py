@@ -27,11 +27,11 @@ now = time.monotonic
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What the worker is to do. `url`: the server, None = the embedded one; `named`: `--url` has named it, which goes before all other names;
-    `module` and `attribute`: where the user's task is, "" = the one that does nothing; `out`: the file for what is noted."""
+    """What the worker is to do. `url`: the pipe that tells the server's, "" = the embedded one; `named`: `--url` has named it, which goes before
+    all other names; `module` and `attribute`: where the user's task is, "" = the one that does nothing; `out`: the file for what is noted."""
 
     queue: str
-    url: str | None
+    url: str
     named: bool
     module: str
     attribute: str
@@ -153,9 +153,11 @@ def on(queue: Queue) -> Task[..., Any, Any]:
 
 def queue_of(plan: Plan) -> Queue:
     """The queue to work. Imports the user's module where a task of it is to be run."""
+    with Path(plan.url).open() as pipe:
+        url = pipe.readline().rstrip("\n") or None
     if plan.named:
-        address.choose(plan.url)
-    queue = Queue(plan.queue, url=plan.url)
+        address.choose(url)
+    queue = Queue(plan.queue, url=url)
 
     @queue.resource
     def notes() -> Iterator[Notes]:

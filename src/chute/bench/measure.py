@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from chute import store, version
+from chute.address import Url
 from chute.bench import app
 from chute.bench.app import Plan, now
 from chute.bench.door import LEFT_FOR, Door
@@ -74,7 +75,7 @@ class Bench:
         where = door.endpoint.address
         self._queue = Queue(door.name, url=where.url or None)
         self._task = app.on(self._queue)
-        self._where = (where.url or None, where.how == "--url")
+        self._where = (Url(where.url), where.how == "--url")
 
     @property
     def bytes(self) -> int:
@@ -165,9 +166,9 @@ class Bench:
         """A worker process that works the queue."""
         options = ("--concurrency", str(self.size.concurrency), "--threads", str(self.size.threads))
         url, named = self._where
-        with stage(options) as worker:
+        with stage(options, url) as worker:
             module, attribute = (self.own.module, self.own.attribute) if self.own else ("", "")
-            worker.start(Plan(self.door.name, url, named, module, attribute, str(worker.out)), burst=burst)
+            worker.start(Plan(self.door.name, str(worker.url), named, module, attribute, str(worker.out)), burst=burst)
             worker.await_ready(self.door.ready)
             yield worker
 

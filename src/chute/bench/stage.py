@@ -1,6 +1,7 @@
 """The worker process of a bench: `chute work`, started as a user would, on a file that names the queue and what is run.
 
-It ends with the bench, whatever ends that; what it said goes into a file and is told where it fails.
+It ends with the bench, whatever ends that; what it said goes into a file and is told where it fails. The server's URL, which may have a password,
+comes through a pipe: neither a file nor a command line has it.
 """
 
 import contextlib
@@ -10,6 +11,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -43,6 +45,8 @@ class Stage:
     def __init__(self, folder: Path, options: tuple[str, ...]) -> None:
         self._folder = folder
         self._options = options
+        self.url = folder / "url"
+        """Tells the server's URL to whoever reads it."""
         self._log = folder / "log"
         self.out = folder / "runs"
         self.process: subprocess.Popen[bytes] | None = None
@@ -112,12 +116,25 @@ class Stage:
 
 
 @contextmanager
-def stage(options: tuple[str, ...]) -> Iterator[Stage]:
+def stage(options: tuple[str, ...], url: str) -> Iterator[Stage]:
     """The folder, gone afterwards with the worker."""
     folder = Path(tempfile.mkdtemp(prefix="chute-bench-"))
-    there = Stage(folder, options)
+    there, over = Stage(folder, options), threading.Event()
+    os.mkfifo(there.url, 0o600)
+    teller = threading.Thread(target=_tell, args=(there.url, url, over), name="chute bench", daemon=True)
+    teller.start()
     try:
         yield there
     finally:
         there.end(at_once=True)
+        over.set()
+        os.close(os.open(there.url, os.O_RDONLY | os.O_NONBLOCK))  # it waits for who reads
+        teller.join(1)
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _tell(pipe: Path, url: str, over: threading.Event) -> None:
+    """Writes the URL as a line for each who reads; who is still there may be told it twice."""
+    while not over.is_set():
+        with contextlib.suppress(BrokenPipeError), pipe.open("w") as out:
+            out.write(f"{url}\n")

@@ -51,6 +51,7 @@ def _work(start: Start, guard: Guard) -> None:
     screen = logs.start(start.log_level, start.log_format, lambda: board.status)
     if start.url is not None:
         address.choose(start.url)
+        start.url = None  # a traceback that shows variables may come by here
     logs.take_up(screen)
     chosen = load.load(start.module)
     logs.settle(screen, start.log_level)

@@ -114,7 +114,7 @@ class Worker:
             else:
                 log.info("stopping: %s", what_runs(len(engine.slots.started), self.grace))
             engine.stop()
-            engine.loop.call_later(self.grace, engine.break_off)
+            self._opened.callback(engine.loop.call_later(self.grace, engine.break_off).cancel)
 
     async def _run_with_signals(self, *, burst: bool) -> None:
         loop = asyncio.get_running_loop()
