@@ -151,6 +151,32 @@ def test_a_value_that_raises_cannot_be_stored() -> None:
         assert complete(value, to_plain).error
 
 
+class Speechless(Exception):
+    def __str__(self) -> str:
+        raise ValueError("no text for you")
+
+
+class Mute:
+    def model_dump(self, mode: str) -> Any:
+        raise Speechless
+
+
+def test_a_value_whose_error_cannot_be_read_cannot_be_stored() -> None:
+    """Else its job would never come to an end, and one that must run alone would wait for it for ever."""
+    for value in (Mute(), [Mute()], {"a": Mute()}):
+        assert complete(value, to_plain).error == "the result cannot be written as JSON: an error whose message cannot be read"
+
+
+class Name(str):
+    """A text of another type, equal to a good field's name."""
+
+
+def test_what_was_stored_before_does_not_change_what_a_name_is() -> None:
+    for _ in range(2):
+        assert fields_of({Name("never-seen-before"): "a"}) == ["@value", '{"never-seen-before":"a"}']
+        assert fields_of({"never-seen-before": "a"}) == ["never-seen-before", "a"]
+
+
 def test_the_size_is_counted_in_bytes() -> None:
     room = MAX_RESULT - len("@value") - 2  # the quotes
     assert complete("x" * room) == Completed(["@value", f'"{"x" * room}"'])

@@ -16,13 +16,17 @@ from chute import settings
 
 _PASSWORD = re.compile(r"^((?:[a-z+]+://)?+[^:/?#@]*:).*@", re.DOTALL | re.IGNORECASE)
 """Up to the last @: a password may hold what should have been escaped."""
-_QUERY_PASSWORD = re.compile(r"([?&][a-z_]*password=)[^&]*", re.IGNORECASE)
+_NAME = "".join(f"(?:{each}|%{ord(each):x}|%{ord(each.upper()):x})" for each in "password")
+_QUERY_PASSWORD = re.compile(rf"([?&][^?&=]*{_NAME}=)([^&]*)", re.IGNORECASE)
+"""Its name may be escaped as any other."""
+_IGNORED = dict.fromkeys(map(ord, "\t\r\n"))
+"""What the reader of a URL leaves out, wherever it stands."""
 _SENTINELS = "redis+sentinel://host:26379,host:26379/mymaster"
 _LOOKS_LIKE = f"redis://host:6379/0, unix:///path/to/socket, {_SENTINELS} or redis+cluster://host:6379,host:6379"
 _ESCAPES = "in a password, / ? # @ are written %2F %3F %23 %40"
 _SCHEMES = {"redis": "redis", "rediss": "rediss", "valkey": "redis", "valkeys": "rediss", "unix": "unix"}
-_SEVERAL = re.compile(r"(rediss?|valkeys?)\+(sentinel|cluster)://((?:.*@)?)([^/?@]*)(/[^?]*)?(\?.*)?", re.DOTALL)
-_HOST = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[^:\[\]]+)(?::(\d{1,5}))?")
+_SEVERAL = re.compile(r"(rediss?|valkeys?)\+(sentinel|cluster)://((?:[^/?#]*@)?)([^/?@]*)(/[^?]*)?(\?.*)?", re.DOTALL)
+_HOST = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[^:\[\]]+)(?::([0-9]{1,5}))?")
 _PORTS = {"sentinel": 26379, "cluster": 6379}
 _OF_SENTINELS = ("sentinel_username", "sentinel_password")
 
@@ -143,7 +147,7 @@ def login_advice(url: str) -> str:
     """What to do about a server that did not let this URL in, for people's eyes."""
     known = parse_url(client_url(url))
     scheme, _, rest = url.partition("://")
-    place = rest.rpartition("@")[2].partition("?")[0]
+    place = rest.partition("?")[0].rpartition("@")[2]
     as_what = f"{scheme}://{place}?password=PASSWORD" if scheme == "unix" else f"{scheme}://:PASSWORD@{place}"
     if "password" not in known:
         return f"wants a password, and the URL has none. Write it into the URL: {as_what}"
@@ -154,4 +158,9 @@ def login_advice(url: str) -> str:
 
 def redact(url: str) -> str:
     """The URL without its passwords, for people's eyes."""
-    return _QUERY_PASSWORD.sub(r"\1***", _PASSWORD.sub(r"\1***@", url))
+    return _PASSWORD.sub(r"\1***@", _QUERY_PASSWORD.sub(_hidden, url.translate(_IGNORED)))
+
+
+def _hidden(found: re.Match[str]) -> str:
+    """A password of the query. An @ in it stays: it may be the one behind a login that was not escaped, which is hidden by it."""
+    return f"{found[1]}***{'@' * ('@' in found[2])}"

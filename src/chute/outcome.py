@@ -94,13 +94,21 @@ def fields_of(value: Any, hook: Any = None) -> Fields:
         spread = _spread(value, hook) if type(value) is dict and 0 < len(value) <= MAX_FIELDS else None
         fields = ["@value", _json(value, hook)] if spread is None else spread
     except BaseException as error:  # a model's own code may raise anything
-        raise Unstorable(f"the result cannot be written as JSON: {error}"[:MAX_ERROR]) from None
+        raise Unstorable(f"the result cannot be written as JSON: {_words(error)}"[:MAX_ERROR]) from None
     size = 0
     for field in fields:
         size += len(field) if field.isascii() else _length(field)
     if size > MAX_RESULT:
         raise Unstorable(f"the result has {size:,} bytes; {MAX_RESULT:,} can be stored")
     return fields  # type: ignore[return-value]
+
+
+def _words(error: BaseException) -> str:
+    """What it says. Its own code may raise here too, and the job must still come to an end."""
+    try:
+        return str(error)
+    except BaseException:
+        return "an error whose message cannot be read"
 
 
 def value_of(fields: Mapping[bytes, bytes], returns: Any, hook: Any) -> Any:
@@ -149,8 +157,8 @@ _names: set[str] = set()
 """Field names that were found good; the same few come again and again."""
 
 
-def _is_name(name: object) -> bool:
-    if type(name) is not str or name in _RESERVED or not _FIELD.fullmatch(name):
+def _is_name(name: str) -> bool:
+    if name in _RESERVED or not _FIELD.fullmatch(name):
         return False
     if len(_names) < MAX_NAMES:
         _names.add(name)
@@ -162,8 +170,8 @@ def _spread(value: Mapping[Any, Any], hook: Any) -> list[str] | None:
     fields: list[str] = []
     json: list[str] = []
     for name, each in value.items():
-        if name not in _names and not _is_name(name):
-            return None
+        if type(name) is not str or (name not in _names and not _is_name(name)):
+            return None  # a name of another type may equal a good one and still be written otherwise
         if type(each) is str:
             fields += (name, each)
         else:
