@@ -14,6 +14,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from chute import outcome
+from chute.errors import ResultUnavailable
 from chute.outcome import MAX_ERROR, MAX_FIELDS, MAX_RESULT, Completed, Fields, Unstorable, complete, cut, fields_of, value_of
 from chute.signature import from_plain, to_plain
 from json_values import TEXTS, VALUES, same
@@ -107,6 +108,14 @@ def test_a_value_is_converted_to_the_annotation() -> None:
     assert back([Point(1)], list[Point]) == [Point(1)]
 
 
+@pytest.mark.parametrize(
+    "fields", [{b"@value": b"{"}, {b"@value": b"\xff"}, {b"@value": b"[" * 50_000}, {b"@json": b"5"}, {b"@json": b"[[]]"}, {b"\xff": b""}]
+)
+def test_what_no_worker_of_ours_wrote_is_no_result(fields: dict[bytes, bytes]) -> None:
+    with pytest.raises(ResultUnavailable, match="the result cannot be read: "):
+        value_of({b"status": b"completed", **fields}, Any, from_plain)
+
+
 def test_a_value_that_is_not_of_the_annotation_comes_as_it_is() -> None:
     assert back("text", int) == "text"
     assert back({"x": "no number"}, Point) == {"x": "no number"}
@@ -185,6 +194,21 @@ def test_the_size_is_counted_in_bytes() -> None:
     assert complete("é" * (room // 2 + 1)).error
     assert complete({"a": "é" * (MAX_RESULT // 2)}).error
     assert complete({"a": "é" * (MAX_RESULT // 2 - 1)}).error == ""
+
+
+def test_what_is_too_large_is_not_looked_at_piece_by_piece() -> None:
+    """That would hold up every other job of the process: a second and more for these."""
+
+    class Times:
+        asked = 0
+
+        def model_dump(self, mode: str) -> Any:
+            Times.asked += 1
+            return [None] * MAX_RESULT
+
+    assert complete(Times(), to_plain).error.startswith("the result has 1,310,721 bytes")
+    assert complete([Times()], to_plain).error.startswith("the result has 1,310,723 bytes")
+    assert Times.asked == 2, "asked again for what is too large"
 
 
 def test_a_long_reason_is_cut() -> None:

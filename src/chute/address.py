@@ -108,9 +108,8 @@ def resolve(url: str | None = None) -> Address:
 def client_url(url: str, source: str = "the URL") -> str:
     """The URL as redis-py reads it: Valkey's schemes are Redis's under another name. Where it names several servers, that of the first.
     Raises ValueError when it is not a server's URL."""
-    if those := several(url, source):
-        url = those.node(*those.hosts[0])
-    scheme, colon, rest = url.partition(":")
+    those = several(url, source)
+    scheme, colon, rest = (those.node(*those.hosts[0]) if those else url).partition(":")
     if not colon or scheme not in _SCHEMES:
         raise ValueError(f"{source} is not a server's URL: {redact(url)}. A URL looks like {_LOOKS_LIKE}")
     known = f"{_SCHEMES[scheme]}:{rest}"
@@ -146,8 +145,8 @@ def several(url: str, source: str = "the URL") -> Several | None:
 def login_advice(url: str) -> str:
     """What to do about a server that did not let this URL in, for people's eyes."""
     known = parse_url(client_url(url))
-    scheme, _, rest = url.partition("://")
-    place = rest.partition("?")[0].rpartition("@")[2]
+    scheme, _, rest = redact(url).partition("://")
+    place = rest.rpartition("@")[2].partition("?")[0]
     as_what = f"{scheme}://{place}?password=PASSWORD" if scheme == "unix" else f"{scheme}://:PASSWORD@{place}"
     if "password" not in known:
         return f"wants a password, and the URL has none. Write it into the URL: {as_what}"

@@ -26,7 +26,7 @@ class Text(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         """The line."""
         job = {} if _ours(record) else records.job_of(record)  # our own lines name their job in words
-        named = f" [{' '.join(f'{name}={value}' for name, value in job.items())}]" if job else ""
+        named = f" [{' '.join(f'{name}={_said(value)}' for name, value in job.items())}]" if job else ""
         at = time.strftime("%H:%M:%S", time.localtime(record.created))
         line = _fitted(record, lambda message: one_line(f"{at} {record.levelname}{named} {message}"))
         more = [part for part in (_trace(self, record), record.stack_info) if part]
@@ -92,6 +92,14 @@ def _message(record: logging.LogRecord) -> str:
 
 def _trace(form: logging.Formatter, record: logging.LogRecord) -> str:
     return _writable(form.formatException(record.exc_info)) if record.exc_info else ""
+
+
+def _said(value: object) -> str:
+    """What a caller gave as the id or the task of a job, whatever that is."""
+    try:
+        return str(value)
+    except Exception as error:
+        return f"({type(error).__name__})"
 
 
 def _writable(text: str) -> str:
