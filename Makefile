@@ -70,6 +70,7 @@ bench: setup
 docs: setup
 	@.venv/bin/python tools/commands.py
 	@.venv/bin/python tools/alerts.py
+	@.venv/bin/python tools/corpus.py
 	@.venv/bin/python tools/performance.py
 	@.venv/bin/zensical build --clean --strict
 

@@ -18,7 +18,6 @@ from fuzz import ROOT
 from fuzz.__main__ import TARGETS
 from fuzz.play import Report, play
 
-
 pytestmark = pytest.mark.filterwarnings("ignore")  # hypothesis advises on what is large
 
 

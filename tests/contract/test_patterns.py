@@ -26,7 +26,8 @@ MOST = 0.1
 """Seconds: ten times what it takes, and a hundredth of what a pattern takes that begins anew at each character."""
 PIECES = (
     "a", "1", " ", "\t", "\n", "#", "# ", "[", "]", "[a](", "(", "`", "`, got `", "@", ":", "/", "?", "&", "=", "?a", "?password", "%70", "-", "- ", ".",
-    ". ", "a.", "1.", "=-", "*", "|", "~", "\x1b[", "\x1b[0", "0;", "redis://", "a:1,", "<!", "![", "\u3002", "\u3042", "é", "\0", "Expected `", "password=", "::",
+    ". ", "a.", "1.", "=-", "*", "|", "~", "\x1b[", "\x1b[0", "0;", "redis://", "a:1,", "<!", "![", "\u3002", "\u3042", "é", "\0",
+    "Expected `", "password=", "::",
 )  # fmt: skip
 STARTS = ("", "redis+sentinel://", "redis+cluster://a@", "redis://:", "?", "Expected `", "# ", "[", "\x1b[", "[Errno 1", "- ", "a: ")
 ENDS = ("", "!", "`")
