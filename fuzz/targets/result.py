@@ -162,7 +162,7 @@ _VALUES = st.recursive(
 VALUES = st.one_of(
     _VALUES,
     st.builds(Deep, st.sampled_from([499, 500, 501, 900, 5_000]), _LEAVES),
-    st.builds(lambda value, count: {f"k{n}": value for n in range(count)}, _LEAVES, st.sampled_from([31, 32, 33])),
+    st.builds(lambda value, count: {f"k{n}": value for n in range(count)}, OF_JSON, st.sampled_from([31, 32, 33])),
 )
 
 
