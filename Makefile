@@ -2,6 +2,8 @@
 PYTHON ?= python3
 # many tests wait for a server or a clock, so two of them share a core; the one that compares Prometheus with clocks has the machine to itself
 WORKERS ?= $(shell $(PYTHON) -c 'import os; print(2 * (os.cpu_count() or 1))')
+# of each target of the fuzzers
+SECONDS ?= 60
 export UV_PYTHON_DOWNLOADS := never
 unexport VIRTUAL_ENV PYTHONHOME PYTHONPATH
 ifdef PIP_INDEX_URL
@@ -9,13 +11,14 @@ export UV_DEFAULT_INDEX ?= $(PIP_INDEX_URL)
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test chaos chaos-all lint bench docs audit sbom dist lock clean
+.PHONY: help setup demo test chaos chaos-all fuzz lint bench docs audit sbom dist lock clean
 
 help:
 	@echo "make demo    see it work: a server, a worker and some thousand questions"
 	@echo "make test    the tests, on servers of their own"
 	@echo "make chaos   faults of every kind against real workers and servers, and a judge"
 	@echo "make chaos-all   all of them: an hour and more"
+	@echo "make fuzz    hostile input of every kind, a minute each; longer: make fuzz SECONDS=1200"
 	@echo "make setup   .venv with everything, and .venv/bin/chute"
 	@echo "make lint    formatting, lint and types"
 	@echo "make bench   how fast it is on this machine, beside its ceiling and its peers: half an hour"
@@ -55,9 +58,12 @@ chaos: setup
 chaos-all: setup
 	@.venv/bin/python -m chaos all
 
+fuzz: setup
+	@.venv/bin/python -m fuzz --seconds $(SECONDS) --at-once 2
+
 lint: setup
-	@.venv/bin/ruff check src tests chaos benchmarks examples tools
-	@.venv/bin/ruff format --check src tests chaos benchmarks examples tools
+	@.venv/bin/ruff check src tests chaos fuzz benchmarks examples tools
+	@.venv/bin/ruff format --check src tests chaos fuzz benchmarks examples tools
 	@.venv/bin/mypy
 
 bench: setup
@@ -67,6 +73,7 @@ docs: setup
 	@.venv/bin/python tools/commands.py
 	@.venv/bin/python tools/alerts.py
 	@.venv/bin/python tools/rights.py
+	@.venv/bin/python tools/corpus.py
 	@.venv/bin/python tools/performance.py
 	@.venv/bin/zensical build --clean --strict
 

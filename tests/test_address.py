@@ -133,6 +133,16 @@ def shown(url: str) -> str:
         f"unix:///s?password=a@{CANARY}",
         f"unix:///s?p%61ssword={CANARY}",
         f"redis+sentinel://a/main?sentinel_password=a/{CANARY}@{CANARY}:{CANARY}#{CANARY}",
+        # an @ in the query, which the login does not reach to
+        f"redis://host:6379?password=a@{CANARY}",
+        f"redis+sentinel://a:1,b:2/main?sentinel_password=a@{CANARY}",
+        f"redis+cluster://a:1?password=a@{CANARY}",
+        f"redis://user:{CANARY}?password=a@host",
+        f"redis://user:{CANARY}?password=a@{CANARY}",
+        # its name written otherwise: the reader of a URL unescapes it, and leaves these characters out
+        f"redis://host?p%61ssw%4Frd={CANARY}",
+        f"redis://host?pass\nword={CANARY}",
+        f"redis://host?a?ssl_password={CANARY}",
     ],
 )
 def test_a_password_is_never_shown(url: str) -> None:
@@ -218,6 +228,13 @@ def test_a_url_of_several_servers(url: str, kind: str, hosts: tuple[tuple[str, i
     assert those is not None
     assert (those.kind, those.hosts, those.master, those.node("h", 1)) == (kind, hosts, master, node)
     assert resolve(url).url == url
+
+
+def test_an_at_in_the_query_names_no_server() -> None:
+    those = several("redis+cluster://a:1?password=x@elsewhere")
+    assert those is not None
+    assert those.hosts == (("a", 1),)
+    assert "elsewhere" not in login_advice("redis://a:1?password=x@elsewhere")
 
 
 def test_the_sentinels_have_a_login_of_their_own() -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-FOLDERS = ("src", "tools", "benchmarks", "chaos", "examples", "deploy", "docs")
+FOLDERS = ("src", "tools", "benchmarks", "chaos", "examples", "fuzz", "deploy", "docs")
 FILES = sorted(path for folder in FOLDERS for path in (ROOT / folder).rglob("*.py"))
 OBJECTS_FROM_BYTES = {"pickle", "cPickle", "_pickle", "marshal", "shelve", "dill", "cloudpickle", "copyreg", "joblib", "jsonpickle"}
 CODE_FROM_TEXT = {"eval", "exec", "compile", "__import__", "execfile"}

@@ -212,6 +212,15 @@ def test_an_id_that_is_none(job_id: object) -> None:
     assert (caught.value.reason, caught.value.job_id) == ("bad_job_id", "")
 
 
+@pytest.mark.parametrize("name", ["@at", "@due", "@expires"])
+def test_times_are_numbers_that_a_clock_can_have(name: str) -> None:
+    """Whoever reckons with one divides it; beyond the largest double that raises."""
+    for good in (0, -1, 2**63 - 1, -(2**63)):
+        assert envelope.check(json.dumps({name: good}).encode()) == {name: good}
+    for bad in (2**63, -(2**63) - 1, 10**400, 1.5, "1", None, True):
+        assert reason(json.dumps({name: bad}).encode()) == "bad_field", bad
+
+
 def test_a_missing_id_is_allowed() -> None:
     assert envelope.check(b"{}") == {}
 

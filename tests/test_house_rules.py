@@ -118,10 +118,10 @@ WITHOUT_A_TEST: set[str] = {
 """The modules that no test file mirrors: faces, data, and what the tests of their callers run whole."""
 
 OF_NO_MODULE = {
-    "cli/test_clear.py", "test_benchmarks_peers.py", "test_chaos.py", "test_dangerous_calls.py", "test_examples.py", "test_house_rules.py", "test_new_user.py",
-    "test_protocol_model.py", "test_readme.py", "test_secrets.py", "test_servers.py", "test_state_machine.py", "test_supply_chain.py",
-    "test_topologies.py", "worker/test_descriptors.py", "worker/test_degraded.py",
-    "test_typing.py", "test_wait_model.py", "test_web.py",
+    "cli/test_clear.py", "test_benchmarks_peers.py", "test_chaos.py", "test_dangerous_calls.py", "test_examples.py", "test_fuzz.py", "test_house_rules.py",
+    "test_new_user.py", "test_protocol_model.py", "test_readme.py", "test_secrets.py", "test_servers.py", "test_state_machine.py",
+    "test_supply_chain.py", "test_topologies.py", "worker/test_descriptors.py", "worker/test_degraded.py", "test_typing.py", "test_wait_model.py",
+    "test_web.py",
 }  # fmt: skip
 OF_NO_MODULE_EITHER = ("contract", "deploy", "docs", "scripts")
 """Tests of promises, of the monitoring, of the documentation, of the scripts and of the tests themselves."""

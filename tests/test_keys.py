@@ -7,7 +7,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from redis.crc import key_slot
 
-from chute.keys import QUEUES, Keys, check_job_id, check_queue_name, is_job_id, keys_of, result
+from chute.keys import QUEUES, Keys, base_of, check_job_id, check_list_name, check_queue_name, is_job_id, is_partition, keys_of, result
 
 # What the public contract says, told in another way than the code tells it.
 NAME_CHARACTERS = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-")
@@ -108,3 +108,16 @@ def test_the_keys_of_a_queue_are_made_once_and_never_for_a_bad_name() -> None:
     assert keys_of("jobs") is keys_of("jobs")
     with pytest.raises(ValueError, match="not a queue name"):
         keys_of("{jobs}")
+
+
+@given(st.integers(-3, 30).map(str) | st.text(st.sampled_from("0123456789\u0663\u00b2\n +-"), max_size=3))
+@example("\u0663")
+@example("3\n")
+@example("03")
+def test_a_partition_is_one_of_the_fifteen(number: str) -> None:
+    good = number in {str(each) for each in range(15)}
+    assert is_partition(number) == good
+    assert base_of(f"jobs:{number}") == ("jobs" if good else f"jobs:{number}")
+    if not good:
+        with pytest.raises(ValueError, match="not a queue name"):
+            check_list_name(f"jobs:{number}")

@@ -14,6 +14,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from chute import outcome
+from chute.errors import ResultUnavailable
 from chute.outcome import MAX_ERROR, MAX_FIELDS, MAX_RESULT, Completed, Fields, Unstorable, complete, cut, fields_of, value_of
 from chute.signature import from_plain, to_plain
 from json_values import TEXTS, VALUES, same
@@ -107,6 +108,14 @@ def test_a_value_is_converted_to_the_annotation() -> None:
     assert back([Point(1)], list[Point]) == [Point(1)]
 
 
+@pytest.mark.parametrize(
+    "fields", [{b"@value": b"{"}, {b"@value": b"\xff"}, {b"@value": b"[" * 50_000}, {b"@json": b"5"}, {b"@json": b"[[]]"}, {b"\xff": b""}]
+)
+def test_what_no_worker_of_ours_wrote_is_no_result(fields: dict[bytes, bytes]) -> None:
+    with pytest.raises(ResultUnavailable, match="the result cannot be read: "):
+        value_of({b"status": b"completed", **fields}, Any, from_plain)
+
+
 def test_a_value_that_is_not_of_the_annotation_comes_as_it_is() -> None:
     assert back("text", int) == "text"
     assert back({"x": "no number"}, Point) == {"x": "no number"}
@@ -151,6 +160,32 @@ def test_a_value_that_raises_cannot_be_stored() -> None:
         assert complete(value, to_plain).error
 
 
+class Speechless(Exception):
+    def __str__(self) -> str:
+        raise ValueError("no text for you")
+
+
+class Mute:
+    def model_dump(self, mode: str) -> Any:
+        raise Speechless
+
+
+def test_a_value_whose_error_cannot_be_read_cannot_be_stored() -> None:
+    """Else its job would never come to an end, and one that must run alone would wait for it for ever."""
+    for value in (Mute(), [Mute()], {"a": Mute()}):
+        assert complete(value, to_plain).error == "the result cannot be written as JSON: an error whose message cannot be read"
+
+
+class Name(str):
+    """A text of another type, equal to a good field's name."""
+
+
+def test_what_was_stored_before_does_not_change_what_a_name_is() -> None:
+    for _ in range(2):
+        assert fields_of({Name("never-seen-before"): "a"}) == ["@value", '{"never-seen-before":"a"}']
+        assert fields_of({"never-seen-before": "a"}) == ["never-seen-before", "a"]
+
+
 def test_the_size_is_counted_in_bytes() -> None:
     room = MAX_RESULT - len("@value") - 2  # the quotes
     assert complete("x" * room) == Completed(["@value", f'"{"x" * room}"'])
@@ -159,6 +194,21 @@ def test_the_size_is_counted_in_bytes() -> None:
     assert complete("é" * (room // 2 + 1)).error
     assert complete({"a": "é" * (MAX_RESULT // 2)}).error
     assert complete({"a": "é" * (MAX_RESULT // 2 - 1)}).error == ""
+
+
+def test_what_is_too_large_is_not_looked_at_piece_by_piece() -> None:
+    """That would hold up every other job of the process: a second and more for these."""
+
+    class Times:
+        asked = 0
+
+        def model_dump(self, mode: str) -> Any:
+            Times.asked += 1
+            return [None] * MAX_RESULT
+
+    assert complete(Times(), to_plain).error.startswith("the result has 1,310,721 bytes")
+    assert complete([Times()], to_plain).error.startswith("the result has 1,310,723 bytes")
+    assert Times.asked == 2, "asked again for what is too large"
 
 
 def test_a_long_reason_is_cut() -> None:

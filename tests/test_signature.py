@@ -141,6 +141,20 @@ def test_a_job_without_an_id_has_none() -> None:
     assert signature.decode(body).task is None
 
 
+def price(amount: Decimal, more: msgspec.Raw) -> None: ...
+
+
+def test_unknown_fields_of_ours_change_no_digit() -> None:
+    """Where they are taken out, all other values stay as they were pushed."""
+    signature = Signature(price, "price")
+    for body in (
+        b'{"amount": 1.100000000000000000000000001, "more": 1e2}',
+        b'{"@v": 1, "amount": 1.100000000000000000000000001, "more": 1e2}',
+    ):
+        (amount, more), _ = signature.arguments(signature.decode(body), body)
+        assert (str(amount), bytes(more)) == ("1.100000000000000000000000001", b"1e2")
+
+
 def test_unknown_fields_of_ours_change_nothing() -> None:
     signature = Signature(answer, "answer")
     body = b'{"question": "q", "@v": 999, "@owner": {"a": [1]}, "@headers": {"a": "b"}}'

@@ -16,18 +16,19 @@ from redis.connection import Connection, parse_url
 
 from chute import settings, tls
 
-_LOGIN = re.compile(r"^((?:[a-z+]+://)?+(?:[^:/?#@]*:|(?=[^@]*[:/?#@].*@)(?!/))).*@", re.DOTALL | re.IGNORECASE)
-"""A name and a password. Up to the last @: both may hold what should have been escaped, and then the name is not shown either."""
-_QUERY_PASSWORD = re.compile(r"([?&][a-z_%0-9]*(?:pass|%)[a-z_%0-9]*=).*?(?=&[a-z_]+=|$)", re.DOTALL | re.IGNORECASE)
-"""Also one with an & of its own, and one whose name is escaped."""
+_SCHEME = re.compile(r"[a-z+]+://", re.IGNORECASE)
+_PARAMETER = re.compile(r"([?&])([^?&=]*)=")
+_NAME = re.compile(r"[a-z_]+", re.IGNORECASE)
 _NO_PORT = re.compile(r"^([a-z+]+://[^:/?#\[\]]*:)(?!\d*(?:[,/?#]|$))[^@]*$", re.DOTALL | re.IGNORECASE)
 """What stands where a port should be: a password without the @ and the host behind it, perhaps."""
+_IGNORED = dict.fromkeys(map(ord, "\t\r\n"))
+"""What the reader of a URL leaves out, wherever it stands."""
 _SENTINELS = "redis+sentinel://host:26379,host:26379/mymaster"
 _LOOKS_LIKE = f"redis://host:6379/0, unix:///path/to/socket, {_SENTINELS} or redis+cluster://host:6379,host:6379"
 _ESCAPES = "in a password, / ? # @ are written %2F %3F %23 %40"
 _SCHEMES = {"redis": "redis", "rediss": "rediss", "valkey": "redis", "valkeys": "rediss", "unix": "unix"}
-_SEVERAL = re.compile(r"(rediss?|valkeys?)\+(sentinel|cluster)://((?:.*@)?)([^/?@]*)(/[^?]*)?(\?.*)?", re.DOTALL)
-_HOST = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[^:\[\]]+)(?::(\d{1,5}))?")
+_SEVERAL = re.compile(r"(rediss?|valkeys?)\+(sentinel|cluster)://((?:[^/?#]*@)?)([^/?@]*)(/[^?]*)?(\?.*)?", re.DOTALL)
+_HOST = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[^:\[\]]+)(?::([0-9]{1,5}))?")
 _PORTS = {"sentinel": 26379, "cluster": 6379}
 _OF_POOLS = ("max_connections", "timeout")
 _OF_SENTINELS = ("sentinel_username", "sentinel_password")
@@ -204,6 +205,28 @@ def user_of(url: str) -> str:
 
 
 def redact(url: str) -> str:
-    """The URL without its passwords, for people's eyes."""
-    url = _QUERY_PASSWORD.sub(r"\1***", str(url))  # first: what follows it may look like a login
-    return _NO_PORT.sub(r"\1***", _LOGIN.sub(r"\1***@", url))
+    """The URL without its passwords, for people's eyes. Where it is not clear what is a password, more is hidden."""
+    url = _without_options(str(url).translate(_IGNORED))  # first: what stands in them may look like a login
+    return _NO_PORT.sub(r"\1***", _without_login(url))
+
+
+def _without_options(url: str) -> str:
+    """Without what options hold whose names have a `pass` in them, or an escape: up to the next option, also over an & of its own."""
+    shown, at, hiding = list[str](), 0, False
+    for found in _PARAMETER.finditer(url):
+        if hiding and (found[1] != "&" or not _NAME.fullmatch(found[2])):
+            continue  # of a password
+        shown += ("***" if hiding else url[at : found.start()], found[0])
+        at, hiding = found.end(), "pass" in found[2].lower() or "%" in found[2]
+    return "".join((*shown, "***" if hiding else url[at:]))
+
+
+def _without_login(url: str) -> str:
+    """Without the password of the login, which goes up to the last @: it may hold what should have been escaped. Then the name is not shown either."""
+    scheme = _SCHEME.match(url)
+    start, end = scheme.end() if scheme else 0, url.rfind("@")
+    name, colon, _ = url[start : max(start, end)].partition(":")
+    plain = not set("/?#@") & set(name)
+    if end < start or name.startswith("/") or (plain and not colon):
+        return url  # a path, or a name alone
+    return f"{url[:start]}{f'{name}:' if plain else ''}***{url[end:]}"

@@ -9,7 +9,7 @@ import math
 import re
 import secrets
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Annotated, Any
 
 import msgspec
@@ -28,6 +28,8 @@ _SQUARE = bytes.maketrans(b"{}", b"[]")
 _NO_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
 
 Count = Annotated[int, msgspec.Meta(ge=0, le=MAX_COUNT)]
+Stamp = Annotated[int, msgspec.Meta(ge=-(1 << 63), le=(1 << 63) - 1)]
+"""Milliseconds since 1970, as far as any clock goes: a longer number has no double to reckon with."""
 
 
 class Refused(Exception):
@@ -47,11 +49,11 @@ class Head(
 
     job_id: str = None  # type: ignore[assignment]  # defaults are not validated, and null in the JSON is refused
     task: str = None  # type: ignore[assignment]
-    at: int = 0
-    due: int = 0
+    at: Stamp = 0
+    due: Stamp = 0
     attempt: Count = 0
     deaths: Count = 0
-    expires: int = 0
+    expires: Stamp = 0
     headers: dict[str, str] = {}
     result_ttl: Annotated[int, msgspec.Meta(ge=0, le=LONGEST)] = -1
 
@@ -206,6 +208,14 @@ def rewrite(body: bytes, **ours: Any) -> bytes:
     return _encoder.encode(job)
 
 
+def without(body: bytes, names: Iterable[str]) -> bytes:
+    """The job without these fields, and every byte of the others' values as it was pushed."""
+    job: dict[str, Any] = _raw.decode(body)
+    for name in names:
+        job.pop(name, None)
+    return _encoder.encode(job)
+
+
 def carry(body: bytes, headers: Mapping[str, str]) -> bytes:
     """The job with these headers beside its own, which win; as it is where they have no room."""
     own = _headers.decode(body).headers
@@ -255,7 +265,7 @@ def readable(error: BaseException) -> str:
     subject = f'"{name}"' if name.strip("[]") else "an argument"
     if what.startswith("Object missing required field"):
         return f'{subject} needs "{what.split("`")[1]}"'
-    if expected := re.fullmatch(r"Expected `(.+?)`( [<>]=? \S+)?(?:, got `(.+)`)?", what):
+    if expected := re.fullmatch(r"Expected `([^`]+)`( [<>]=? \S+)?(?:, got `([^`]+)`)?", what):
         kind, bound, found = expected.groups("")
         return f"{subject} must be {kind.replace(' | ', ' or ')}{bound}{found and f', not {found}'}"
     return f"{subject} cannot be read: {what}"

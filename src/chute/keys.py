@@ -13,7 +13,7 @@ QUEUES = "queues"
 MOST_PARTITIONS = 15
 """Lists of a queue beside its plain one: a worker works 16 at most."""
 
-_PARTITION = re.compile(r"(.*):(\d|1[0-4])")
+_PARTITION = re.compile(r"(.*):([0-9]|1[0-4])")
 _QUEUE_NAME = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 

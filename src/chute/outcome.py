@@ -12,6 +12,7 @@ from typing import Any, ClassVar, TypeAlias
 import msgspec
 
 from chute.envelope import finite, nested_deeper
+from chute.errors import ResultUnavailable
 
 MAX_RESULT = 256 << 10
 MAX_ERROR = 8 << 10
@@ -95,31 +96,47 @@ def fields_of(value: Any, hook: Any = None) -> Fields:
             value = msgspec.to_builtins(value, enc_hook=hook)
         spread = _spread(value, hook) if type(value) is dict and 0 < len(value) <= MAX_FIELDS else None
         fields = ["@value", _json(value, hook)] if spread is None else spread
+    except Unstorable:
+        raise
     except BaseException as error:  # a model's own code may raise anything
-        raise Unstorable(f"the result cannot be written as JSON: {error}"[:MAX_ERROR]) from None
+        raise Unstorable(f"the result cannot be written as JSON: {_words(error)}"[:MAX_ERROR]) from None
     size = 0
     for field in fields:
         size += len(field) if field.isascii() else _length(field)
-    if size > MAX_RESULT:
-        raise Unstorable(f"the result has {size:,} bytes; {MAX_RESULT:,} can be stored")
+    _check_size(size)
     return fields  # type: ignore[return-value]
 
 
+def _words(error: BaseException) -> str:
+    """What it says. Its own code may raise here too, and the job must still come to an end."""
+    try:
+        return str(error)
+    except BaseException:
+        return "an error whose message cannot be read"
+
+
 def value_of(fields: Mapping[bytes, bytes], returns: Any, hook: Any) -> Any:
-    """The value of a completed result, as JSON gives it back, converted to the annotation `returns` where it can be."""
-    if (whole := fields.get(b"@value")) is not None:
-        value = msgspec.json.decode(whole)
-    else:
-        json = frozenset(msgspec.json.decode(fields.get(b"@json", b"[]")))
-        value = {}
-        for name, text in ((name.decode(), text) for name, text in fields.items()):
-            if not name.startswith("@") and name not in _RESERVED:
-                value[name] = msgspec.json.decode(text) if name in json else text.decode(errors="replace")
-        value = value or None
+    """The value of a completed result, as JSON gives it back, converted to the annotation `returns` where it can be. Raises ResultUnavailable
+    for what no worker of ours has written."""
+    try:
+        value = _plain(fields)
+    except (msgspec.MsgspecError, ValueError, TypeError, RecursionError) as error:  # not written by a worker of ours
+        raise ResultUnavailable(f"the result cannot be read: {error}. HGETALL shows what is there") from None
     try:
         return msgspec.convert(value, returns, dec_hook=hook)
     except msgspec.ValidationError:
         return value
+
+
+def _plain(fields: Mapping[bytes, bytes]) -> Any:
+    if (whole := fields.get(b"@value")) is not None:
+        return msgspec.json.decode(whole)
+    json = frozenset(msgspec.json.decode(fields.get(b"@json", b"[]")))
+    value: dict[str, Any] = {}
+    for name, text in ((name.decode(), text) for name, text in fields.items()):
+        if not name.startswith("@") and name not in _RESERVED:
+            value[name] = msgspec.json.decode(text) if name in json else text.decode(errors="replace")
+    return value or None
 
 
 def cut(text: str, limit: int) -> str:
@@ -151,8 +168,8 @@ _names: set[str] = set()
 """Field names that were found good; the same few come again and again."""
 
 
-def _is_name(name: object) -> bool:
-    if type(name) is not str or name in _RESERVED or not _FIELD.fullmatch(name):
+def _is_name(name: str) -> bool:
+    if name in _RESERVED or not _FIELD.fullmatch(name):
         return False
     if len(_names) < MAX_NAMES:
         _names.add(name)
@@ -164,8 +181,8 @@ def _spread(value: Mapping[Any, Any], hook: Any) -> list[str] | None:
     fields: list[str] = []
     json: list[str] = []
     for name, each in value.items():
-        if name not in _names and not _is_name(name):
-            return None
+        if type(name) is not str or (name not in _names and not _is_name(name)):
+            return None  # a name of another type may equal a good one and still be written otherwise
         if type(each) is str:
             fields += (name, each)
         else:
@@ -178,11 +195,17 @@ def _spread(value: Mapping[Any, Any], hook: Any) -> list[str] | None:
 
 def _json(value: Any, hook: Any) -> str:
     data = msgspec.json.encode(value, enc_hook=hook)
+    _check_size(len(data))  # before it is looked at piece by piece, which would hold everything else up
     if b"null" in data and not finite(msgspec.to_builtins(value, enc_hook=hook)):
         raise ValueError("NaN and infinity have no JSON")
     if nested_deeper(data, MAX_RESULT_DEPTH):
         raise ValueError(f"nested deeper than {MAX_RESULT_DEPTH} levels")
     return data.decode()
+
+
+def _check_size(size: int) -> None:
+    if size > MAX_RESULT:
+        raise Unstorable(f"the result has {size:,} bytes; {MAX_RESULT:,} can be stored")
 
 
 def _length(field: str) -> int:

@@ -120,14 +120,11 @@ class Signature:
     def _explain(self, body: bytes) -> Head:
         """The slow way, step by step: the job where only unknown fields of ours stood in the way, else the reason."""
         job = envelope.check(body)
-        known = {name: value for name, value in job.items() if not name.startswith("@") or name in envelope.OURS}
-        extra = [name for name in known if name not in self.names and name not in envelope.OURS]
-        if wrong := self._misnamed(extra, {*known, "job_id"}):
+        others = [name for name in job if name not in self.names and name not in envelope.OURS]
+        if wrong := self._misnamed([name for name in others if not name.startswith("@")], {*job, "job_id"}):
             raise self._bad(job, wrong)
-        for name in extra:
-            del known[name]
         try:
-            decoded = self._decoder.decode(msgspec.json.encode(known))
+            decoded = self._decoder.decode(envelope.without(body, others))
         except _UNREADABLE as error:
             raise self._bad(job, f": {envelope.readable(error)}") from None
         decoded.job_id = decoded.job_id or ""

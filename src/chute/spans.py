@@ -20,6 +20,8 @@ from chute.release import VERSION
 Sealed: TypeAlias = tuple[str, bytes, str, str]
 Attributes: TypeAlias = dict[str, str | int]
 _NOBODYS = (ProxyTracerProvider, NoOpTracerProvider)
+LONGEST_HEADER = 8192
+"""Characters of a header that is read: as much as W3C's Baggage has to be. OpenTelemetry logs a longer one whole, and a job's may have a megabyte."""
 _SCHEMA = "https://opentelemetry.io/schemas/1.44.0"
 
 
@@ -57,7 +59,8 @@ class Spans:
     def process(self, run: Run) -> End:
         """Begins the span of a run. What came with the job besides, such as baggage, holds for the run."""
         job = run.context
-        came_with = propagate.extract(job.headers, context.Context())
+        headers = {name: value for name, value in job.headers.items() if len(value) <= LONGEST_HEADER}
+        came_with = propagate.extract(headers, context.Context())
         producer = trace.get_current_span(came_with).get_span_context()
         here = trace.set_span_in_context(trace.INVALID_SPAN, came_with)  # no parent
         about: Attributes = {"messaging.chute.task": job.task, "messaging.chute.attempt": job.attempt}

@@ -66,6 +66,27 @@ def test_fewer_are_listed(dead: Server) -> None:
     assert not [character for character in text.stdout if ord(character) < 32 and character != "\n"]
 
 
+def test_what_is_shown_steers_no_terminal(server: Server) -> None:
+    """In the text of the job, in the names that it gives and in the error of a task."""
+    push(
+        server.client(),
+        "jobs",
+        b'{"job_id": "\x1b]0;title\x07"',
+        '{"question": "?"}\nreason: forged\x9b2J\u202e no',
+        {"job_id": "names", "@task": "\x1b[2J\r\nforged"},
+        {"job_id": "error", "@task": "boom", "word": "\x1b[2J\rforged\x9b2J\u202e\nmore"},
+    )
+    with Work("tasks:jobs", server.url, "--burst") as work:
+        assert work.wait() == 0
+    text = chute("dead", "list", "jobs", url=server.url).stdout
+    assert len(text.splitlines()) == 4
+    for entry in listed(server):
+        text += (shown := chute("dead", "show", "jobs", str(entry["entry"]), url=server.url).stdout)
+        assert len([line for line in shown.splitlines() if line.startswith("reason: ")]) == 1
+    assert r"\x1b[2J" in text
+    assert [each for each in text if not each.isprintable() and each != "\n"] == []
+
+
 def test_one_is_shown_whole(dead: Server) -> None:
     (letter,) = [each for each in listed(dead, "--reason", "failed") if each["job_id"] == "boom-1"]
     shown = chute("dead", "show", "jobs", str(letter["entry"]), url=dead.url)

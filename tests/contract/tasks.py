@@ -44,7 +44,12 @@ def boom(word: str) -> None:
     raise ValueError(word)
 
 
-@alone.task(retries=0)
+@alone.task(default=True, retries=0)
 def echo(value: Any) -> dict[str, Any]:
-    """The only task of its queue: runs what names no task."""
+    """Runs what names no task."""
     return {"value": value}
+
+
+@alone.task(retries=0)
+async def give_back(value: Any) -> Any:
+    return value

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import socket
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -9,12 +10,12 @@ from dataclasses import dataclass
 import pytest
 import redis
 
-from contract.corpus import CORPUS, DECIMALS, INTEGERS, Case, job
+from chute import Queue
+from contract.corpus import CASES, HOME, TABLE, Case, Given, Name, job, of_group
 from contract.helpers import Work, chute, letters, lines, push, result, working
-from servers import Server, until
+from servers import Server, StartServer, until
 
 KEPT = 64 << 10
-CASES = [pytest.param(case, id=f"{group}: {case.name}") for group, cases in CORPUS.items() for case in cases]
 
 
 @dataclass
@@ -22,14 +23,14 @@ class Stage:
     server: Server
     work: Work
     client: redis.Redis
-    pid: int
+    pids: list[int]
 
 
 @pytest.fixture(scope="module")
 def stage() -> Iterator[Stage]:
     """One server and one worker for the whole corpus."""
     with Server("valkey") as server, working(server, "tasks", "jobs", "alone") as work:
-        yield Stage(server, work, server.client(), work.process.pid)
+        yield Stage(server, work, server.client(), work.children())
 
 
 @pytest.fixture(autouse=True)
@@ -60,7 +61,15 @@ def told(client: redis.Redis) -> set[str]:
     return {key.decode().removeprefix("result:") for key in client.keys("result:*")}
 
 
-@pytest.mark.parametrize("case", CASES)
+def test_each_file_has_a_verdict() -> None:
+    """And each case of the table its file, or the parts of which it is made."""
+    files = {path.relative_to(HOME).as_posix() for path in HOME.rglob("*") if path.is_file()}
+    names = [case.name for case in CASES]
+    assert len(names) == len(set(names))
+    assert files == {case.name for case in CASES if not case.made} | {"verdicts.json"}
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 def test_alone_and_in_the_middle_of_a_good_batch(stage: Stage, case: Case) -> None:
     client = stage.client
     push(client, "jobs", case.body)
@@ -82,7 +91,7 @@ def test_alone_and_in_the_middle_of_a_good_batch(stage: Stage, case: Case) -> No
         assert until(lambda: len(told(client)) == 50, 5)
         assert client.xlen("refused:{queue:jobs}") == 0
     assert stage.work.process.poll() is None
-    assert stage.pid == stage.work.process.pid
+    assert stage.work.children() == stage.pids
 
 
 def _clean_again(client: redis.Redis) -> None:
@@ -91,7 +100,9 @@ def _clean_again(client: redis.Redis) -> None:
 
 
 def test_the_text_that_arrives_is_the_text_that_was_pushed(stage: Stage) -> None:
-    for case in CORPUS["texts"]:
+    for case in of_group("encodings"):
+        if case.reason:
+            continue
         push(stage.client, "jobs", case.body)
         sent = json.loads(case.body)
         assert result(stage.client, sent["job_id"])["answer"] == f"Answer to: {sent['question']}"
@@ -120,7 +131,7 @@ def outcome_of(client: redis.Redis, number: str) -> str:
     return fields.get(b"value", b"").decode() if fields.get(b"status") == b"completed" else ""
 
 
-@pytest.mark.parametrize("number", INTEGERS, ids=lambda number: number[:25])
+@pytest.mark.parametrize("number", TABLE.integers, ids=lambda number: number[:25])
 def test_integers_are_exact_or_refused(stage: Stage, number: str) -> None:
     given = outcome_of(stage.client, number)
     assert given == "" or int(given) == int(number)
@@ -128,23 +139,55 @@ def test_integers_are_exact_or_refused(stage: Stage, number: str) -> None:
         assert given, "every language has integers of 64 bits"
 
 
-@pytest.mark.parametrize("number", DECIMALS, ids=lambda number: number[:25])
+@pytest.mark.parametrize("number", TABLE.decimals, ids=lambda number: number[:25])
 def test_decimals_are_the_nearest_double(stage: Stage, number: str) -> None:
     given = outcome_of(stage.client, number)
     assert repr(float(given)) == repr(float(number))
 
 
-def test_the_whole_corpus_at_once(stage: Stage) -> None:
-    """Everything in one command: refused and run entry by entry, and the worker is as it was."""
-    cases = [case for cases in CORPUS.values() for case in cases if len(case.body) < KEPT]
-    push(stage.client, "jobs", *[case.body for case in cases])
-    refused = [case for case in cases if case.reason]
-    assert until(lambda: stage.client.xlen("refused:{queue:jobs}") >= len(refused), 5)
-    found = sorted((letter["body"], letter["reason"].decode()) for letter in letters(stage.client, "refused", "jobs"))
-    assert found == sorted((case.body, case.reason) for case in refused)
-    push(stage.client, "jobs", job("still-here"))
-    assert result(stage.client, "still-here")["status"] == "completed"
-    assert stage.client.llen("queue:jobs") == 0
+@pytest.mark.parametrize("form", ["text", "json"])
+def test_the_whole_corpus_at_once(server: Server, form: str) -> None:
+    """Everything in one command: refused and run entry by entry, and each is one line of the log that steers no terminal."""
+    bodies = [(case.body, case.reason) for case in CASES]
+    refused = sorted((body[:KEPT], reason) for body, reason in bodies if reason)
+    with working(server, "tasks:jobs", "jobs", options=("--log-format", form)) as work, server.new_client() as client:
+        pids = work.children()
+        push(client, "jobs", *[body for body, _ in bodies], job("behind-them"))
+        assert result(client, "behind-them", 20)["status"] == "completed"
+        assert until(lambda: client.xlen("refused:{queue:jobs}") >= len(refused), 20)
+        found = sorted((letter["body"], letter["reason"].decode()) for letter in letters(client, "refused", "jobs"))
+        assert found == refused
+        assert until(lambda: client.llen("queue:jobs") == 0 and not client.keys("leases:*"))
+        assert work.children() == pids
+        said = work.stderr
+    assert len([line for line in said.split("\n") if "was refused" in line]) == len(refused)
+    assert_tame(said)
+    if form == "json":
+        assert all(lines(line) for line in said.split("\n") if line.startswith("{"))
+
+
+def assert_tame(log: str) -> None:
+    """No line is longer than 2 kB, and nothing in them steers a terminal."""
+    assert [line for line in log.split("\n") if len(line.encode()) > 2_000] == []
+    assert {character for character in log if not character.isprintable()} <= {"\n"}
+
+
+def test_a_server_can_be_told_to_take_no_larger_entry(start_server: StartServer) -> None:
+    """By default it takes half a gigabyte in one, and a worker has to be sent that before it can refuse it."""
+    server = start_server("valkey", "--proto-max-bulk-len", "2mb")
+    client = server.client()
+    with working(server, "tasks:jobs", "jobs") as work, socket.socket(socket.AF_UNIX) as raw:
+        raw.connect(server.url.removeprefix("unix://"))
+        raw.settimeout(5)
+        raw.sendall(b"*3\r\n$5\r\nLPUSH\r\n$10\r\nqueue:jobs\r\n$536870912\r\n")
+        assert raw.recv(100).startswith(b"-ERR Protocol error: invalid bulk length")
+        assert raw.recv(100) == b""
+        for case in of_group("sizes"):
+            if len(case.body) < 2 << 20:
+                push(client, "jobs", case.body)
+        push(client, "jobs", job("behind"))
+        assert result(client, "behind")["status"] == "completed"
+        assert work.process.poll() is None
 
 
 def test_ten_thousand_entries_of_one_byte_leave_a_bounded_pile(stage: Stage) -> None:
@@ -167,13 +210,12 @@ def test_the_logs_hold_one_line_an_event_and_no_control_byte(stage: Stage) -> No
         b"\x1b[31m\x07not json",
         job("log", **{"@task": "a\nb\x1b[0m"}),
     )
-    push(stage.client, "jobs", *[case.body for case in CORPUS["arguments"]], *[case.body for case in CORPUS["task"]])
+    push(stage.client, "jobs", *[case.body for case in of_group("arguments", "task-name")])
     push(stage.client, "jobs", {"job_id": "log-boom", "@task": "boom", "word": "two\nlines \x1b[2J"})
     result(stage.client, "log-boom")
     assert until(lambda: "log-boom" in stage.work.stderr)
     log = stage.work.stderr
-    assert not [line for line in log.splitlines() if len(line.encode()) > 2_000]
-    assert not [character for character in log if ord(character) < 32 and character != "\n"]
+    assert_tame(log)
     assert not [line for line in log.splitlines() if line.startswith(("forged", "lines"))]
 
 
@@ -194,25 +236,65 @@ def test_what_was_refused_can_be_read_with_the_command(stage: Stage) -> None:
 
 
 def test_nothing_is_imported_or_opened_or_run() -> None:
+    """Whatever is pushed, Python's audit events are those of good jobs: none at all."""
     with Server("valkey") as server, Work("watched", server.url, CHUTE_BEAT="0.2") as work, server.new_client() as client:
         work.ready(client, "watched")
         assert until(work.children)  # the process that beats for it is started once, before anything is pushed
-        push(client, "watched", {"job_id": "start", "@task": "watch", "on": True})
+        push(client, "watched", job("warm-1"), {"job_id": "warm-2", "@task": "nowhere"}, {"job_id": "start", "@task": "watch", "on": True})
         result(client, "start")
-        names = [case for group in ("json", "utf8", "shape", "job_id", "task", "arguments", "fields") for case in CORPUS[group]]
-        push(client, "watched", *[case.body for case in names])
-        assert until(lambda: client.xlen("refused:{queue:watched}") >= len([case for case in names if case.reason]), 5)
+        push(client, "watched", *[case.body for case in CASES])
+        assert until(lambda: client.xlen("refused:{queue:watched}") > len([case for case in CASES if case.reason]), 20)
+        push(client, "watched", {"job_id": "hostile", "@task": "noticed"})
+        assert json.loads(result(client, "hostile")["@value"]) == []
+        push(client, "watched", {"job_id": "reach", "@task": "reach"})
+        result(client, "reach")
+        push(client, "watched", {"job_id": "reached", "@task": "noticed"})
+        seen = {each.split()[0] for each in json.loads(result(client, "reached")["@value"])}
+        assert seen >= {"import", "exec", "compile", "open", "os.system", "subprocess.Popen", "socket.connect", "pickle.find_class"}
         push(client, "watched", {"job_id": "stop", "@task": "watch", "on": False})
-        assert json.loads(result(client, "stop")["@value"]) == []
+        result(client, "stop")
+
+
+@pytest.mark.parametrize("given", TABLE.queues, ids=lambda given: repr(str(given))[:30])
+def test_what_may_name_a_queue(given: Name) -> None:
+    name = str(given)
+    if given.good:
+        assert Queue(name).name == name
+        return
+    with pytest.raises(ValueError, match="not a queue name"):
+        Queue(name)
+
+
+@pytest.mark.parametrize("words", [("push", "NAME", "{}"), ("stats", "NAME"), ("dead", "list", "NAME")], ids=lambda words: words[0])
+def test_no_command_takes_another_name(words: tuple[str, ...]) -> None:
+    for name in ("jobs:dead", "leases:{queue:jobs}:x", "\x1b[2J\njobs"):
+        done = chute(*[name if word == "NAME" else word for word in words])
+        assert (done.returncode, done.stdout) == (2, "")
+        assert "not a queue name" in done.stderr
+        assert_tame(done.stderr)
+
+
+@pytest.mark.parametrize("given", TABLE.results, ids=lambda given: given.case)
+def test_what_a_task_gives_back_collides_with_nothing(stage: Stage, given: Given) -> None:
+    """A value chooses neither the status of its job nor how long it is kept, and no field of ours."""
+    push(stage.client, "alone", {"job_id": "value", "@task": "give_back", "value": given.value})
+    fields = result(stage.client, "value")
+    ours = {"status", "completed_at", "@queue", "@tag"}
+    assert sorted(fields.keys() - ours) == given.fields
+    assert (fields["status"], fields["@queue"]) == ("completed", "alone")
+    assert 0 < stage.client.ttl("result:value") <= 3600
+    if given.fields == ["@value"]:
+        assert json.loads(fields["@value"]) == given.value
 
 
 @pytest.mark.parametrize("name", ["answer", "echo"])
 def test_a_hostile_batch_costs_its_neighbours_little(stage: Stage, name: str) -> None:
     """The slowest entries to look at, with a good job right behind them."""
-    slow = [case for case in (*CORPUS["structure"], *CORPUS["numbers"]) if case.reason and len(case.body) > 50_000]
+    slow = [case for case in CASES if case.reason and len(case.body) > 50_000]
     for case in slow:
+        body = case.body
         started = time.monotonic()
-        push(stage.client, "jobs", case.body, job(f"{name}-behind"))
+        push(stage.client, "jobs", body, job(f"{name}-behind"))
         result(stage.client, f"{name}-behind")
         assert time.monotonic() - started < 1, case.name
         stage.client.delete(f"result:{name}-behind")

@@ -78,13 +78,23 @@ def test_every_option_of_python_is_explained(function: Any, name: str) -> None:
             assert re.search(rf"`[^`\n]*\b{option.name}\b", page(name)), option.name
 
 
-def test_the_reference_of_the_commands_is_what_they_say() -> None:
-    spec = importlib.util.spec_from_file_location("commands", ROOT / "tools" / "commands.py")
+def tool(name: str) -> Any:
+    """A module of tools/."""
+    spec = importlib.util.spec_from_file_location(name, ROOT / "tools" / f"{name}.py")
     assert spec
     assert spec.loader
-    commands = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(commands)
-    assert page("commands") == commands.page(), "docs/commands.md is old: make docs"
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_the_reference_of_the_commands_is_what_they_say() -> None:
+    assert page("commands") == tool("commands").page(), "docs/commands.md is old: make docs"
+
+
+def test_the_table_of_hostile_input_is_that_of_the_tests() -> None:
+    corpus = tool("corpus")
+    assert f"<!-- of the corpus -->\n\n{corpus.table()}\n\n<!-- end -->" in page("security"), "docs/security.md is old: make docs"
 
 
 def options(command: click.Command, name: str) -> Iterator[tuple[str, str]]:

@@ -9,6 +9,7 @@ import click
 from chute import admin, connection
 from chute.admin import Letter
 from chute.cli.common import BAD_USE, FAILED, NOT_THERE, fail, say, show_json, url_option
+from chute.cli.logs import one_line
 from chute.connection import Endpoint
 from chute.keys import check_list_name
 
@@ -58,11 +59,11 @@ def show(queue: str, entry: str, as_json: bool) -> None:
         show_json(letter.as_json())
         return
     for name, value in letter.as_json().items():
-        click.echo(f"{name}: {value}")
+        click.echo(one_line(f"{name}: {value}"))
     if letter.cut:
         click.echo(f"length: {letter.fields['length']} (only the first {len(letter.body):,} bytes were kept)")
     if trace := letter.fields.get("traceback"):
-        click.echo(trace.rstrip())
+        click.echo("\n".join(map(one_line, trace.rstrip().split("\n"))))
 
 
 def _choice(command: Callable[..., None]) -> Callable[..., None]:
@@ -147,4 +148,5 @@ def _chosen(
 def _line(letter: Letter) -> str:
     shown = letter.as_json()
     job = " ".join(part for part in (shown["job_id"], shown["task"]) if part) or "(no id)"
-    return f"{letter.entry}  {shown['at']}  {shown['reason']}  {job}  {shown['error'].splitlines()[0][:200] if shown['error'] else ''}".rstrip()
+    error = shown["error"].partition("\n")[0][:200]
+    return one_line(f"{letter.entry}  {shown['at']}  {shown['reason']}  {job}  {error}".rstrip())

@@ -10,11 +10,12 @@ import sys
 import threading
 import time
 from collections.abc import Callable
-from typing import TextIO
+from typing import Any, TextIO
 
 import msgspec
 
 from chute.cli import records
+from chute.outcome import cut
 
 CLEAR = "\r\x1b[2K"
 
@@ -25,9 +26,9 @@ class Text(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         """The line."""
         job = {} if _ours(record) else records.job_of(record)  # our own lines name their job in words
-        named = f" [{' '.join(f'{name}={value}' for name, value in job.items())}]" if job else ""
+        named = f" [{' '.join(f'{name}={_said(value)}' for name, value in job.items())}]" if job else ""
         at = time.strftime("%H:%M:%S", time.localtime(record.created))
-        line = one_line(f"{at} {record.levelname}{named} {_message(record)}")
+        line = _fitted(record, lambda message: one_line(f"{at} {record.levelname}{named} {message}"))
         more = [part for part in (_trace(self, record), record.stack_info) if part]
         return "\n".join([line, *(f"  {one_line(each)}" for part in more for each in part.splitlines())])
 
@@ -38,23 +39,43 @@ class Json(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         """The line."""
         at = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(record.created)) + f".{int(record.msecs):03d}Z"
-        fields = {"at": at, "level": record.levelname.lower(), "logger": _writable(record.name), "message": _message(record)}
-        given = records.job_of(record) | {name: value for name, value in records.extra_of(record).items() if name not in _TAKEN}
-        fields |= {name: value for name, value in given.items() if _is_json(name, value)}
-        if trace := _trace(self, record):
-            fields["exception"] = trace
-        if record.stack_info:
-            fields["stack"] = _writable(record.stack_info)
-        line = msgspec.json.encode(fields).decode()
-        return line if line.isprintable() else "".join(c if c.isprintable() else json.dumps(c)[1:-1] for c in line)
+        head = {"at": at, "level": record.levelname.lower(), "logger": _writable(record.name)}
+        job = records.job_of(record)
+        if _ours(record) and "task" in job:
+            job["task"] = cut(job["task"], LONGEST_NAME)
+        given = job | {name: value for name, value in records.extra_of(record).items() if name not in _TAKEN}
+        more = {name: value for name, value in given.items() if _is_json(name, value)}
+        whole = {"exception": _trace(self, record), "stack": _writable(record.stack_info or "")}
+        line = _fitted(record, lambda message: _object(head | {"message": message} | more))
+        whole = {name: text for name, text in whole.items() if text}
+        return f"{line[:-1]},{_object(whole)[1:]}" if whole else line
 
 
+LONGEST = 2000
+"""Bytes of a line of ours at most, whoever's data it tells; a traceback comes besides."""
+LONGEST_NAME = 40
+"""Bytes of the name of a task in it: one that is longer is none of ours, and each may be written as six."""
+LEAST = 100
 _TAKEN = {"at", "level", "logger", "message", "exception", "stack"}
 
 
 def one_line(text: str) -> str:
     """The text with every character escaped that could end the line or steer a terminal."""
-    return text if text.isprintable() else "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+    return text if text.isprintable() else "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
+
+
+def _object(fields: dict[str, Any]) -> str:
+    """One line of JSON without anything that steers a terminal."""
+    line = msgspec.json.encode(fields).decode()
+    return line if line.isprintable() else "".join(c if c.isprintable() else json.dumps(c)[1:-1] for c in line)
+
+
+def _fitted(record: logging.LogRecord, line: Callable[[str], str]) -> str:
+    """The line with the message; of ours, as much of it as there is room for: a character that is escaped takes that of six or more."""
+    message = _message(record)
+    while _ours(record) and len(message) > LEAST and len(line(message).encode()) > LONGEST:
+        message = cut(message, max(LEAST, len(message.encode()) * 3 // 4))
+    return line(message)
 
 
 def _ours(record: logging.LogRecord) -> bool:
@@ -71,6 +92,14 @@ def _message(record: logging.LogRecord) -> str:
 
 def _trace(form: logging.Formatter, record: logging.LogRecord) -> str:
     return _writable(form.formatException(record.exc_info)) if record.exc_info else ""
+
+
+def _said(value: object) -> str:
+    """What a caller gave as the id or the task of a job, whatever that is."""
+    try:
+        return str(value)
+    except Exception as error:
+        return f"({type(error).__name__})"
 
 
 def _writable(text: str) -> str:

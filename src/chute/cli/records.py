@@ -45,7 +45,7 @@ def install() -> None:
 def job_of(record: logging.LogRecord) -> dict[str, Any]:
     """The fields of the job that a record is about, without those that are empty: of one that Chute names itself, else of the one that logs."""
     told: Mapping[str, Any] = getattr(record, "chute_job", None) or {name: getattr(record, name, "") for name in FIELDS}
-    return {name: value for name, value in told.items() if value != ""}
+    return {name: value for name, value in told.items() if not isinstance(value, str) or value}
 
 
 _STANDARD = {*vars(logging.makeLogRecord({})), "asctime", "chute_job", "message", "taskName", *FIELDS}

@@ -10,7 +10,7 @@ import msgspec
 from chute import admin, connection, outcome, signature, store, waiting
 from chute.cli.common import FAILED, NOT_THERE, fail, say, show_json, url_option
 from chute.connection import Endpoint
-from chute.errors import Rejected
+from chute.errors import Rejected, ResultUnavailable
 from chute.keys import check_job_id
 
 LOOKED_AT = 20
@@ -35,14 +35,20 @@ def result(job_id: str, wait: float, as_json: bool) -> None:
         late = f" after {wait:g} s" if wait else ""
         what = f"job {job_id} {'is still running' if fields else 'has no result'}{late}"
         fail(f"{what}{_why(endpoint) if not fields else ''}. Wait for it: chute result {job_id} --wait 60", NOT_THERE)
-    value = None if status != "completed" or error else outcome.value_of(fields, Any, signature.from_plain)
+    value = None
+    if status == "completed" and not error:
+        try:
+            value = outcome.value_of(fields, Any, signature.from_plain)
+        except ResultUnavailable as unreadable:
+            error = str(unreadable)
     if as_json:
         done = fields.get(b"completed_at", b"").decode(errors="replace")
         show_json({"job_id": job_id, "status": status, "completed_at": done or None, "result": value, "error": error or None})
     elif status == "completed" and not error:
         _show(value)
     elif status == "completed":
-        say(f"chute: job {job_id} completed, but its result could not be stored: {error}")
+        why = f"its result could not be stored: {error}" if b"@result_error" in fields else error
+        say(f"chute: job {job_id} completed, but {why}")
     if status != "completed":
         if not as_json:
             queue = fields.get(b"@queue", b"QUEUE").decode(errors="replace")

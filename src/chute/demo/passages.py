@@ -17,12 +17,14 @@ LONGEST_HEADING = 200
 """Characters of a heading; one of a whole page would be repeated in each passage below it."""
 
 _FENCE = re.compile(r"\s*(```|~~~)")
-_HEADING = re.compile(r"(#{1,6})\s+(.*?)[\s#]*")
+_HEADING = re.compile(r"(#{1,6})\s+(.*)")
+_CLOSING = "# \t\r\f\v"
+"""What may close a heading, and is none of its words."""
 _UNDERLINE = re.compile(r"([=\-~^\"'*+#])\1{2,}\s*")
 _ITEM = re.compile(r"\s*(?:[-*+]|\d+[.)])\s+(?=\S)")
 _RULER = re.compile(r"[\s|:+=-]+")
 _MARKUP = re.compile(r"\s*(?:!\[|<|\.\. )")
-_LINK = re.compile(r"\[([^\]]*)\]\([^)]*\)")
+_LINK = re.compile(r"\[([^\[\]]*)\]\([^()]*\)")
 _SENTENCE_END = re.compile(r"(?<=[.!?])\s+(?=[^\sa-z])|(?<=[。！？])")
 
 
@@ -106,7 +108,7 @@ class _Reader:
             yield from self.flush()
         elif heading := _HEADING.fullmatch(line):
             yield from self.flush()
-            self._enter(len(heading[1]), heading[2])
+            self._enter(len(heading[1]), heading[2].rstrip(_CLOSING))
         elif line.startswith("|"):
             yield from self._row(line)
         else:
