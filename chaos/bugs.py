@@ -93,7 +93,7 @@ MORE = (
         "each look at a queue reads the names of all", "L06c", "chute stats took",
         (Edit("admin.py", "of_queue.get(name, [])", "endpoint.run(store.lists())"),),
     ),
-    Bug("due jobs are moved one at a time", "L07", "until all were released", (Edit("holdings.py", "(want=CHUNK)", "(want=1)"),)),
+    Bug("due jobs are moved one at a time", "L07", "until all were released", (Edit("holdings.py", "(want=PROMOTED)", "(want=1)"),)),
     Bug("a URL is shown whole", "W07", "a password is shown", (Edit("address.py", r'_QUERY_PASSWORD.sub(r"\1***", str(url))', "str(url)"),)),
     Bug("a job is popped without a lease", "L08", "lost", _KNOWN["a job is popped without a lease"]),
 )  # fmt: skip

@@ -28,6 +28,7 @@ BY_NAME = {
     "src/chute/cli/common.py": "a module of ours that needs an extra",
     "src/chute/cli/__init__.py": "our own commands, from a list",
     "benchmarks/peers/apps/run.py": "an app of ours",
+    "fuzz/__main__.py": "a target of ours",
 }
 """The files that import a module by a name in a variable, and whose name that is. Never one that a job carries."""
 

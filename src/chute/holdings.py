@@ -8,12 +8,13 @@ from collections.abc import Iterable, Mapping
 from chute import keys, script
 from chute.keys import keys_of
 from chute.script import Command
-from chute.store import CHUNK
 
 BLOCK = 2
 """Seconds that an idle worker's wait lasts. Short, so that a dead connection is noticed; a push ends it at once."""
 CLAIM_BYTES = 8 << 20
 COUNTS_TTL = 8 * 3600
+PROMOTED = 250
+"""Due jobs that are moved at once: a thousand would hold up everybody else at the server for milliseconds."""
 DEAD_LENGTH, DEAD_AGE_MS = 10_000, 90 * 86_400_000
 
 
@@ -66,7 +67,7 @@ class Holdings:
         return self._close(worker=self.worker, seen="" if seen == b"dead" else seen)
 
     def reclaim(self, jobs: Iterable[tuple[bytes, bytes]]) -> Command:
-        """Gives back leases of a closed worker with the bodies that go back, youngest first, at most CHUNK of them; forgets the worker once it
+        """Gives back leases of a closed worker with the bodies that go back, youngest first, at most 1,000 of them; forgets the worker once it
         holds nothing."""
         return self._reclaim(*[part for pair in jobs for part in pair], worker=self.worker)
 
@@ -111,7 +112,7 @@ def length_of(queue: str) -> Command:
 def promote(queue: str) -> Command:
     """Moves what is due into the queue; answers how many jobs, and the ms until the next one is due or -1."""
     on = keys_of(queue)
-    return script.PROMOTE.on(scheduled=on.scheduled, queue=on.queue)(want=CHUNK)
+    return script.PROMOTE.on(scheduled=on.scheduled, queue=on.queue)(want=PROMOTED)
 
 
 def workers_of(queue: str) -> Command:

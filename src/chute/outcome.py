@@ -21,6 +21,8 @@ MAX_FIELDS = 32
 MAX_RESULT_DEPTH = 500
 """Levels that every reader's decoder can go down; some writers' go further."""
 MAX_NAMES = 4096
+_PLAIN = frozenset((dict, str, int, float, bool, list, type(None)))
+"""What is JSON as it is."""
 _FIELD = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,63}")
 _RESERVED = frozenset(("status", "completed_at", "error"))
 
@@ -92,7 +94,8 @@ def complete(value: Any, hook: Any = None) -> Completed:
 def fields_of(value: Any, hook: Any = None) -> Fields:
     """The hash fields of a value, or Unstorable."""
     try:
-        if type(value) is not dict and (is_dataclass(value) or isinstance(value, msgspec.Struct) or hasattr(value, "model_dump")):
+        kind = type(value)
+        if kind not in _PLAIN and (is_dataclass(value) or isinstance(value, msgspec.Struct) or hasattr(value, "model_dump")):
             value = msgspec.to_builtins(value, enc_hook=hook)
         spread = _spread(value, hook) if type(value) is dict and 0 < len(value) <= MAX_FIELDS else None
         fields = ["@value", _json(value, hook)] if spread is None else spread

@@ -104,7 +104,7 @@ def test_an_outcome_that_cannot_be_written_becomes_a_failure(finisher: Finisher)
     assert msgspec.msgpack.decode(made.packed)[0] == "fail"
 
 
-def test_batches_are_by_identity_and_at_most_a_thousand(finisher: Finisher) -> None:
+def test_batches_are_by_identity_and_some_in_each_command(finisher: Finisher) -> None:
     jobs = [job(lease=i) for i in range(1500)]
     for each in jobs[1:]:
         each.holdings = jobs[0].holdings
@@ -112,9 +112,9 @@ def test_batches_are_by_identity_and_at_most_a_thousand(finisher: Finisher) -> N
     for each in (*jobs, other):
         finisher.add([(each, Released())])
     batches = finisher.batches()
-    assert [len(records) for _, records in batches] == [1000, 500, 1]
+    assert [len(records) for _, records in batches] == [125] * 12 + [1]
     assert (finisher.waiting, finisher.unanswered) == ([], 1501)
-    assert command(batches[2])[0] == "EVALSHA"
+    assert command(batches[-1])[0] == "EVALSHA"
 
 
 def test_what_is_answered_is_done(finisher: Finisher) -> None:

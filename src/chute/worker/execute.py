@@ -22,7 +22,7 @@ from chute.worker.held import Ended, Held
 from chute.worker.slots import Slots
 from chute.worker.start import Starter
 
-SLICE = 0.005
+SLICE = 0.002
 """Seconds after which the loop gets its turn while jobs end without ever waiting."""
 Steps: TypeAlias = "CoroutineType[Any, Any, Any]"
 
