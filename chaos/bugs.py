@@ -3,10 +3,15 @@
 from chaos.seeded import BUGS, Bug, Edit
 
 _STOP_NOW = "        if self.stopping:\n            self._now.set()\n"
-_JUDGED = "        except BaseException as error:\n            result: Outcome"
+_JUDGED = (
+    "    except BaseException as error:\n        return verdict.judged(held, opened.task.policy, error)\n"
+    "    return outcome.complete(value, to_plain)\n\n\n"
+)
+_FIRST, _FURTHER = f"{_JUDGED}@coroutine\n", f"{_JUDGED}async def _awaited"
+_IN_THREAD = "    except BaseException as error:  # no thread should see SystemExit\n"
 _CHARGE = "elif mark in ran and not child.killed and not child.left:"
 _DEAFENED = "if child.deaf or (child.ready and not child.stopping):"
-_ENDED = "        self._marks[slot] *= -1\n"
+_ENDED = "        self._marks[slot] = -abs(self._marks[slot])\n"
 _GROUP = "            self._kill_group()  # what its handlers started\n"
 _LATE = "late = now - self._looked.get(queue, now) > GAP * self._timing.beat"
 _FORGET = "if redis.call('EXISTS', KEYS[2]) == 0 then\n  redis.call('HDEL'"
@@ -27,14 +32,17 @@ MORE = (
     ),
     Bug(
         "what is no Exception is not contained", "W09", "no result after",
-        (Edit("worker/execute.py", _JUDGED, _JUDGED.replace("BaseException", "Exception")),),
+        (
+            Edit("worker/execute.py", _FIRST, _FIRST.replace("BaseException", "Exception")),
+            Edit("worker/execute.py", _FURTHER, _FURTHER.replace("BaseException", "Exception")),
+        ),
     ),
     Bug(
         "a process that has no memory ends", "W10", "ended with",
         (
             Edit(
-                "worker/execute.py", "kwargs), None\n    except BaseException as error:\n",
-                "kwargs), None\n    except BaseException as error:\n        if isinstance(error, MemoryError):\n            __import__('os')._exit(1)\n",
+                "worker/threads.py", _IN_THREAD,
+                f"{_IN_THREAD}        if isinstance(error, MemoryError):\n            __import__('os')._exit(1)\n",
             ),
         ),
     ),
@@ -94,7 +102,7 @@ MORE = (
         (Edit("admin.py", "of_queue.get(name, [])", "endpoint.run(store.lists())"),),
     ),
     Bug("due jobs are moved one at a time", "L07", "until all were released", (Edit("holdings.py", "(want=PROMOTED)", "(want=1)"),)),
-    Bug("a URL is shown whole", "W07", "a password is shown", (Edit("address.py", r'_QUERY_PASSWORD.sub(r"\1***", str(url))', "str(url)"),)),
+    Bug("a URL is shown whole", "W07", "a password is shown", (Edit("address.py", "url = _without_options(str(url).translate(_IGNORED))", "return url"),)),
     Bug("a job is popped without a lease", "L08", "lost", _KNOWN["a job is popped without a lease"]),
 )  # fmt: skip
 

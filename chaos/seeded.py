@@ -41,7 +41,7 @@ class Bug:
 _LEASE = "    if #held > 0 then redis.call('HSET', KEYS[3], unpack(held)) end\n"
 _OURS = "  elseif call('HEXISTS', leases, lease) == 0 then answer[i] = '0'\n"
 _COMPARE = "if ARGV[2] ~= '' and b ~= ARGV[2] then return 0 end\n"
-_RAISE = "            if operation.lost:\n                raise operation.lost(str(error)) from error\n"
+_RAISE = "            if operation.lost:\n                raise operation.lost(str(discreet(error))) from error\n"
 _LOAD = "        self.line.send((*LOAD, store.TIME)"
 
 BUGS = (

@@ -80,17 +80,17 @@ def drained(server: Server, **options: Any) -> tuple[Counted, float]:
 def test_a_job_with_a_result(server: Server) -> None:
     asked, calls = drained(server)
     assert asked.commands <= 3.6 * JOBS  # one more for each job would be 4.1; smaller batches are a busy machine
-    assert asked.scripts <= JOBS / 50
+    assert asked.scripts <= JOBS / 40  # a finish has 125 outcomes at most, less where counting makes the worker slow
     assert asked.bytes <= 220 * JOBS
-    assert calls <= 90
+    assert calls <= 64
 
 
 def test_a_job_without_a_result(server: Server) -> None:
     asked, calls = drained(server, result_ttl=0)
     assert asked.commands <= 1.6 * JOBS
-    assert asked.scripts <= JOBS / 50
+    assert asked.scripts <= JOBS / 40
     assert asked.bytes <= 150 * JOBS
-    assert calls <= 88
+    assert calls <= 64
 
 
 def test_a_worker_keeps_nothing_of_a_job(server: Server) -> None:
