@@ -8,7 +8,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -74,11 +74,10 @@ def push(server: Server, bodies: list[bytes]) -> None:
 
 
 @contextmanager
-def working(url: str, app: str, *options: str, **variables: str) -> Iterator["subprocess.Popen[bytes]"]:
-    """`chute work APP:jobs`, from the folder of the apps."""
+def running(words: list[str], **variables: str) -> Iterator["subprocess.Popen[bytes]"]:
+    """A program, from the folder of the apps; what it said is shown when something goes wrong."""
     with tempfile.TemporaryFile() as said:
-        words = [sys.executable, "-m", "chute", "work", f"{app}:jobs", *options]
-        env = {**os.environ, "CHUTE_URL": url, **variables}
+        env = {**os.environ, **variables}
         process = subprocess.Popen(words, cwd=APPS, env=env, stdin=subprocess.DEVNULL, stdout=said, stderr=said)
         try:
             yield process
@@ -93,6 +92,11 @@ def working(url: str, app: str, *options: str, **variables: str) -> Iterator["su
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
+
+
+def working(url: str, app: str, *options: str, **variables: str) -> AbstractContextManager["subprocess.Popen[bytes]"]:
+    """`chute work APP:jobs`, from the folder of the apps."""
+    return running([sys.executable, "-m", "chute", "work", f"{app}:jobs", *options], CHUTE_URL=url, **variables)
 
 
 def drain(server: Server, app: str, bodies: list[bytes], *options: str, url: str = "") -> Drained:

@@ -2,14 +2,13 @@
 
 import asyncio
 import statistics
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
-
-import redis
-import redis.asyncio
 
 import chute
 from benchmarks import stage
@@ -32,40 +31,26 @@ def _percentiles(system: str, seconds: list[float]) -> Iterator[Measured]:
 
 
 def pickup(now: Round) -> Iterator[Measured]:
-    """From before a push until the job has started, beside a bare LPUSH and an asyncio BRPOP of redis-py."""
+    """From before a push until the job has started in another process, beside an asyncio BRPOP of redis-py in another process."""
     times = max(50, round(TIMES * now.scale))
+
+    def bare(server: Server, out: Path) -> AbstractContextManager[object]:
+        return stage.running([sys.executable, "brpop.py", server.socket], BENCH_OUT=str(out))
+
+    def ours(server: Server, out: Path) -> AbstractContextManager[object]:
+        return stage.working(server.url, "idle", BENCH_OUT=str(out))
+
     with stage.fresh(now.server) as server:
-        yield from _percentiles("BRPOP", asyncio.run(_bare(server, times)))
-        yield from _percentiles("chute", _picked_up(server, times))
+        for system, begin in (("BRPOP", bare), ("chute", ours)) if now.ceiling_first else (("chute", ours), ("BRPOP", bare)):
+            yield from _percentiles(system, _picked_up(server, begin, times))
+            stage.empty(server)
 
 
-async def _bare(server: Server, times: int) -> list[float]:
-    waited = list[float]()
-    taker = redis.asyncio.Redis(unix_socket_path=server.socket)
-    pusher = server.new_client()
-    try:
-        for number in range(times):
-            taken = asyncio.ensure_future(_taken(taker))
-            await asyncio.sleep(PAUSE)
-            began = time.monotonic_ns()
-            await asyncio.to_thread(pusher.lpush, "bare", stage.job(number, 12))
-            waited.append((await taken - began) / 1e9)
-    finally:
-        await taker.aclose()
-        pusher.close()
-    return waited
-
-
-async def _taken(taker: Any) -> int:
-    await taker.brpop("bare")
-    return time.monotonic_ns()
-
-
-def _picked_up(server: Server, times: int) -> list[float]:
+def _picked_up(server: Server, begin: Callable[[Server, Path], AbstractContextManager[object]], times: int) -> list[float]:
     waited = list[float]()
     with tempfile.TemporaryDirectory() as folder, server.new_client() as client:
         out = Path(folder, "out")
-        with stage.working(server.url, "idle", BENCH_OUT=str(out)):
+        with begin(server, out):
             for number in range(times):
                 began = time.monotonic_ns()
                 client.lpush("queue:jobs", stage.job(number, 12))

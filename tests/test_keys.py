@@ -52,7 +52,7 @@ def test_a_queue_name_is_what_the_contract_says(name: str) -> None:
 @example("ä")
 def test_a_job_id_is_what_the_contract_says(job_id: str) -> None:
     good = 1 <= len(job_id) <= 256 and set(job_id) <= ID_CHARACTERS
-    assert is_job_id(job_id) == good
+    assert bool(is_job_id(job_id)) == good
     if good:
         assert check_job_id(job_id) == job_id
     else:

@@ -3,6 +3,7 @@
 import json
 import random
 import time
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
@@ -109,7 +110,8 @@ def test_the_wait_is_random_up_to_a_bound_that_doubles(stage: Stage, before: int
     assert latest <= ended + longest * 1000
     assert earliest < ended + longest * 1000 * 0.1
     assert latest > started + longest * 1000 * 0.9
-    assert {json.loads(member[16:])["@attempt"] for member, _ in scheduled} == {before + 1}
+    attempts = Counter(json.loads(member[16:])["@attempt"] for member, _ in scheduled)
+    assert attempts[before + 1] >= 390, attempts  # the shortest waits may be over, on a slow machine
 
 
 def now(client: redis.Redis) -> float:

@@ -5,6 +5,7 @@ import gc
 import logging
 import os
 import sys
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -96,4 +97,4 @@ async def _in_a_program(server: Server, monkeypatch: pytest.MonkeyPatch) -> None
     await asyncio.sleep(0.2)
     del worker
     gc.collect()  # a worker and its parts know each other
-    assert opened(me) == at_first
+    assert not Counter(opened(me)) - Counter(at_first)  # what other tests have left may have gone meanwhile

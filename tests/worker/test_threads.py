@@ -180,3 +180,21 @@ def test_a_job_that_was_broken_off_is_given_back() -> None:
             assert threads.ended[1] == Released()
 
     asyncio.run(main())
+
+
+def test_a_job_that_is_given_up_goes_back_at_once_and_its_end_is_not_heard() -> None:
+    gate = Gate()
+
+    async def main() -> None:
+        async with crew(gate.wait, 1) as threads:
+            (job,) = threads.give(b"{}")
+            await threads.until(lambda: gate.began)
+            threads.threads.give_up(job)
+            assert threads.ended == {1: Released()}
+            gate.go.set()
+            threads.give(b"{}", b"{}")
+            await threads.until(lambda: len(threads.ended) == 2)
+            assert threads.ended[1] != Released(), "of the second job with that lease"
+            assert threads.slots.empty
+
+    asyncio.run(main())

@@ -71,7 +71,7 @@ class Engine:
         self.slots = Slots(min(concurrency, threads) if plain else concurrency, threads, plain=plain)
         self.starter = Starter(self.slots, desks, guard.board, timing.trust, self._done)
         self.executor = Executor(self.slots, self.starter, self._done)
-        self.threads = Threads(threads, self.slots, self.starter, self._done)
+        self.threads = Threads(min(threads, concurrency), self.slots, self.starter, self._done)
         self.starter.give = self.threads.give
         self.claims = Claims(self.lanes, self.slots, timing.validity, self.give_back)
         self.results = Results(self.lines, self.slots, self._later, self.poke) if endpoint.spread else None
@@ -116,11 +116,13 @@ class Engine:
         self.poke()
 
     def break_off(self) -> None:
-        """Gives back what still runs, uncharged. What cannot be cancelled (a thread) does not hold up the end: leaving gives it back."""
+        """Gives back what still runs, uncharged. A thread cannot be cancelled; its job goes back all the same, and does not hold up the end."""
         for held in sorted(self.slots.started, key=_by_lease, reverse=True):  # youngest first: the oldest ends at the very front
             held.broken_off = True
-            if held.runner and not held.runner.done():
+            if held.runner:
                 held.runner.cancel()
+            else:
+                self.loop.call_soon(self.threads.give_up, held)  # in its place among those that are cancelled
         self.loop.call_later(BREAK_OFF, self.ended.set)
 
     def give_back(self, jobs: list[Held]) -> None:

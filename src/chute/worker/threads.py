@@ -5,19 +5,22 @@ short job does. What is not yet taken is parked in `slots`, and goes back to the
 """
 
 import asyncio
+import logging
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextvars import copy_context
 
 from chute import outcome
 from chute.context import current
-from chute.outcome import Outcome
+from chute.outcome import Outcome, Released
 from chute.signature import to_plain
 from chute.worker import verdict
 from chute.worker.desk import Opened
 from chute.worker.held import Ended, Held
 from chute.worker.slots import Slots
 from chute.worker.start import Starter
+
+log = logging.getLogger("chute.worker")
 
 
 class Threads:
@@ -45,7 +48,15 @@ class Threads:
             more = self._at_work < self._number
             self._at_work += more
         if more:
-            self._pool.submit(self._work)
+            self._pool.submit(self._work).add_done_callback(_check)
+
+    def give_up(self, held: Held) -> None:
+        """On the loop: that job goes back, whatever its thread still does."""
+        with self._slots.lock:
+            given_up = held in self._slots.threaded
+            self._slots.threaded.discard(held)
+        if given_up:
+            self._ended([(held, Released())])
 
     def close(self) -> None:
         """Lets the threads go."""
@@ -81,8 +92,15 @@ class Threads:
         slots = self._slots
         with slots.lock:
             came, slots.came = slots.came, []
-            slots.threaded.difference_update([held for held, _ in came])
-        self._ended(came)
+            ended = [each for each in came if each[0] in slots.threaded]  # not what was given up meanwhile
+            slots.threaded.difference_update([held for held, _ in ended])
+        self._ended(ended)
+
+
+def _check(work: "Future[None]") -> None:
+    """No error of ours goes unseen."""
+    if not work.cancelled() and (error := work.exception()):
+        log.error("a thread of the worker has failed", exc_info=error)
 
 
 def _run(held: Held, opened: Opened) -> Outcome:
