@@ -277,7 +277,9 @@ async def note(waits: bool = False) -> str:
     return found
 
 
-def test_jobs_that_wait_for_nothing_share_an_asyncio_task_and_no_variables() -> None:
+def test_jobs_that_wait_for_nothing_share_an_asyncio_task_and_no_variables(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(execute, "SLICE", 10.0)  # on a slow machine the loop has its turn in between
+
     async def main() -> None:
         own.clear()
         line = Line(note)
