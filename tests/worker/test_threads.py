@@ -198,3 +198,19 @@ def test_a_job_that_is_given_up_goes_back_at_once_and_its_end_is_not_heard() -> 
             assert threads.slots.empty
 
     asyncio.run(main())
+
+
+def test_nothing_parked_begins_in_a_process_that_is_about_to_end() -> None:
+    gate = Gate()
+
+    async def main() -> None:
+        async with crew(gate.wait, 1) as threads:
+            jobs = threads.give(b"{}", b"{}")
+            await threads.until(lambda: gate.began)
+            threads.slots.held_up = True
+            gate.go.set()
+            await threads.until(lambda: threads.ended)
+            await asyncio.sleep(0.01)
+            assert (len(gate.began), threads.slots.unstarted) == (1, jobs[1:])
+
+    asyncio.run(main())

@@ -79,7 +79,7 @@ class Threads:
         """The next job, which from now on runs."""
         slots = self._slots
         with slots.lock:
-            if not slots.parked or slots.quota == 0:
+            if not slots.parked or slots.quota == 0 or slots.held_up:  # then what is parked goes back
                 self._at_work -= 1
                 return None
             held = next(iter(slots.parked))
