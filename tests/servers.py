@@ -5,9 +5,11 @@ and ends with whoever started it: at `stop`, at the end of a `with` block, and o
 server that it did not start.
 """
 
+import contextlib
 import ctypes
 import importlib.util
 import os
+import random
 import shutil
 import signal
 import socket
@@ -106,10 +108,12 @@ def end_with_parent(parent: int) -> None:
 
 
 def free_port() -> int:
-    """A loopback port on which nobody listens now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """A loopback port on which nobody listens now. Below those that the system gives to whoever dials: one of them could be gone at once."""
+    while True:
+        port = random.randint(20_000, 32_000)
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
 class Server:
