@@ -67,7 +67,7 @@ def test_a_task_runs_on_a_queue_of_its_own_until_the_time_is_over(app: Path, ser
     assert re.fullmatch(r"chute: [1-9] of 400 jobs failed; the first: LookupError: größe\?", done.stderr.splitlines()[-1])
     assert "app:answer runs up to 400 times, for 0.5 s at most, in queue bench-" in done.stderr
     rows = {line.split()[0]: line for line in done.stdout.splitlines()}
-    assert [*rows] == ["what", "round", "drain", "handler", "slots", "worker", "server", "limit:"]
+    assert [*rows] == ["what", "round", "drain", "handler", "slots", "worker", "server", "network", "limit:"]
     assert max(map(len, done.stdout.splitlines()[:-1])) <= 80
     run, left = map(int, re.findall(r"(\d+) jobs, one worker process; (\d+) did not end", rows["drain"])[0])
     assert 4 <= run <= 60

@@ -53,44 +53,49 @@ def push(server: Server) -> None:
         client.lpush("queue:jobs", *[BODY % number for number in range(start, start + 1000)])
 
 
-def drained(server: Server, **options: Any) -> tuple[Counted, float]:
-    """What the server was asked for a job of `JOBS`, and how many functions were called for one in the worker, those of C too."""
-    queue = queue_of(server, **options)
+async def drain(server: Server, queue: chute.Queue) -> Counted:
+    """What the server was asked for `JOBS` jobs."""
+    async with working(queue) as engine:
+        push(server)
+        before = counted(server)
+        await until(lambda: engine.totals["completed"] == JOBS and engine.shuttles[0].quiet, 60)
+        after = counted(server)
+    return Counted(*(new - old for old, new in zip(before, after, strict=True)))
+
+
+def called(server: Server, queue: chute.Queue) -> float:
+    """How many functions are called for a job in the worker, those of C too. In a run of its own: counting makes a worker slow, and then it
+    goes to the server with less in hand."""
     calls = [0]
 
     def count(frame: FrameType, event: str, arg: object) -> None:
         if event in {"call", "c_call"}:
             calls[0] += 1
 
-    async def main() -> tuple[Counted, float]:
-        async with working(queue) as engine:
-            push(server)
-            before = counted(server)
-            sys.setprofile(count)
-            try:
-                await until(lambda: engine.totals["completed"] == JOBS and engine.shuttles[0].quiet, 60)
-            finally:
-                sys.setprofile(None)
-            after = counted(server)
-        return Counted(*(new - old for old, new in zip(before, after, strict=True))), calls[0] / JOBS
-
-    return asyncio.run(main())
+    sys.setprofile(count)
+    try:
+        asyncio.run(drain(server, queue))
+    finally:
+        sys.setprofile(None)
+    return calls[0] / JOBS
 
 
-def test_a_job_with_a_result(server: Server) -> None:
-    asked, calls = drained(server)
+def test_what_a_job_with_a_result_asks_of_the_server(server: Server) -> None:
+    asked = asyncio.run(drain(server, queue_of(server)))
     assert asked.commands <= 3.6 * JOBS  # one more for each job would be 4.1; smaller batches are a busy machine
-    assert asked.scripts <= JOBS / 40  # a finish has 125 outcomes at most, less where counting makes the worker slow
+    assert asked.scripts <= JOBS / 50
     assert asked.bytes <= 220 * JOBS
-    assert calls <= 64
 
 
-def test_a_job_without_a_result(server: Server) -> None:
-    asked, calls = drained(server, result_ttl=0)
+def test_what_a_job_without_a_result_asks_of_the_server(server: Server) -> None:
+    asked = asyncio.run(drain(server, queue_of(server, result_ttl=0)))
     assert asked.commands <= 1.6 * JOBS
-    assert asked.scripts <= JOBS / 40
+    assert asked.scripts <= JOBS / 50
     assert asked.bytes <= 150 * JOBS
-    assert calls <= 64
+
+
+def test_what_a_job_asks_of_the_worker(server: Server) -> None:
+    assert called(server, queue_of(server)) <= 64
 
 
 def test_a_worker_keeps_nothing_of_a_job(server: Server) -> None:
@@ -106,5 +111,7 @@ def test_a_worker_keeps_nothing_of_a_job(server: Server) -> None:
                 blocks.append(sys.getallocatedblocks())
         return blocks
 
-    _, before, *after = asyncio.run(main())
-    assert min(after) - before < JOBS / 4, (before, after)  # what lies ready for reuse differs; one block a job would be all of `JOBS`
+    blocks = asyncio.run(main())
+    assert blocks[-1] - blocks[0] < JOBS, (
+        blocks
+    )  # the last claim may still be in hand, some 10,000 of them; one block a job would be 3 `JOBS`

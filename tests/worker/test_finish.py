@@ -150,6 +150,21 @@ def test_a_refusing_server_is_asked_again_later_and_the_batch_stays_unanswered(f
     assert (len(finisher.waiting), finisher.unanswered) == (1, 0)
 
 
+def test_while_a_server_refuses_nothing_new_is_sent_and_then_all_at_once(finisher: Finisher, later: Later) -> None:
+    first, second, third = (job(lease=i) for i in range(3))  # of three identities: a command each
+    for each in (first, second):
+        finisher.add([(each, Released())])
+    batches = finisher.batches()
+    for _, records in batches:
+        finisher.answered(records, OOM)
+    finisher.add([(third, Released())])
+    assert (len(batches), finisher.ready, finisher.batches(), finisher.unanswered) == (2, 0, [], 2)
+    (repeat,) = later.calls
+    repeat()
+    assert (finisher.ready, finisher.unanswered) == (3, 0)
+    assert [each.held for each in finisher.waiting] == [first, second, third]
+
+
 def test_of_a_batch_only_what_was_not_accepted_is_sent_again(finisher: Finisher, later: Later) -> None:
     jobs = [job(lease=i) for i in range(3)]
     for each in jobs:

@@ -131,8 +131,8 @@ def _of_drain(drain: Drain) -> Iterator[tuple[str, str, str]]:
         ours = share(drain.chute_cpu, drain.chute_cpu + drain.handler_cpu)
         worker = f"handler {_us(drain.handler_cpu)}, Chute {_us(drain.chute_cpu)} a job ({ours:.0%})"
     yield "worker", f"{drain.worker_busy:.0%} of a core", worker
-    server = f"{_us(drain.server_cpu)}, {drain.commands:.1f} commands, {drain.bytes_in:,.0f} bytes in, {drain.bytes_out:,.0f} out a job"
-    yield "server", f"{drain.server_busy:.0%} of a core", server
+    yield "server", f"{drain.server_busy:.0%} of a core", f"{_us(drain.server_cpu)}, {drain.commands:.1f} commands a job"
+    yield "network", f"{drain.bytes_in:,.0f} bytes in", f"{drain.bytes_out:,.0f} bytes out a job"
     if drain.shared:
         yield "others", f"{drain.others:,.0f}/s", "commands before; some of the server's line is theirs"
 

@@ -59,6 +59,10 @@ class Finisher:
         self.waiting: list[Record] = []
         self.unanswered = 0
         self._flying: list[list[Record]] = []
+        self._refused: list[list[Record]] = []
+        """Those of them that the server refused, until all are sent again, at once."""
+        self._shut = False
+        """Whether it refuses all: what comes meanwhile waits too, or each new outcome would be one more refusal."""
         self._later, self._unknown, self._first = later, unknown, first
         self._storing: set[Record] = set()
         """Those whose results are being stored."""
@@ -86,9 +90,16 @@ class Finisher:
         self.unanswered -= 1
         self.waiting.append(done.stored)
 
+    @property
+    def ready(self) -> int:
+        """How many outcomes may go out now."""
+        return 0 if self._shut else len(self.waiting)
+
     def batches(self) -> list[Batch]:
-        """What waits, as much as one round trip should carry, by the identity that holds it, some in each command; from now on it is
+        """What is ready, as much as one round trip should carry, by the identity that holds it, some in each command; from now on it is
         unanswered. What is left goes with the next: a write that cannot get through before its answer is due would be repeated for ever."""
+        if not self.ready:
+            return []
         parts: dict[Holdings, list[Record]] = {}
         size = count = 0
         for each in self.waiting:
@@ -127,7 +138,18 @@ class Finisher:
             self._again(batch)
         else:
             self._trouble.says(f"the server refuses to store outcomes ({reply}); their jobs keep their leases, trying again")
-            self._later(REPEAT_AFTER, lambda: self._again(batch))
+            self._shut = True
+            self._rest(batch)
+
+    def _rest(self, batch: list[Record]) -> None:
+        self._refused.append(batch)
+        if len(self._refused) == 1:
+            self._later(REPEAT_AFTER, self._repeat)
+
+    def _repeat(self) -> None:
+        refused, self._refused, self._shut = self._refused, [], False
+        for batch in reversed(refused):
+            self._again(batch)
 
     def _again(self, batch: list[Record]) -> None:
         self._flying.remove(batch)
@@ -149,7 +171,7 @@ class Finisher:
             self._trouble.says("the server did not accept some outcomes; their jobs keep their leases, trying again")
             self.unanswered += len(refused)
             self._flying.append(refused)
-            self._later(REPEAT_AFTER, lambda: self._again(refused))
+            self._rest(refused)
 
 
 def command(batch: Batch) -> Command:

@@ -34,8 +34,8 @@ class Shuttle:
     @property
     def pressing(self) -> bool:
         """Whether the outcomes that wait are worth a round trip without a claim."""
-        waiting = len(self.finisher.waiting)
-        return bool(waiting) and self.route.open and (not self.route.flights or waiting >= self._slots.allowance // 4)
+        ready = self.finisher.ready
+        return bool(ready) and self.route.open and (not self.route.flights or ready >= self._slots.allowance // 4)
 
     def fly(self, lane: Lane | None = None, claim: Claim | None = None) -> None:
         """One round trip: every outcome since the last one, the length of the queues that nobody looks at, one claim."""
