@@ -2,6 +2,7 @@
 
 import contextlib
 import gc
+import os
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -23,7 +24,7 @@ def found(*texts: str | bytes) -> list[str]:
 def found_below(folder: Path) -> list[str]:
     """The files in a folder that show it, and the lines."""
     shown = []
-    for path in sorted(folder.rglob("*")):
+    for path in sorted(Path(place, name) for place, _, names in os.walk(folder) for name in names):  # it passes over folders that have gone
         with contextlib.suppress(FileNotFoundError):  # it has gone meanwhile
             shown += [f"{path.name}: {line}" for line in (found(path.read_bytes()) if path.is_file() else ())]
     return shown

@@ -79,10 +79,9 @@ class Holdings:
         """Writes the result that a record holds, for the finish of that record without it."""
         return script.STORE.on(result=keys.result(job_id))(queue=self.name, tag=tag, record=record)
 
-    def count(self, minute: int, counts: Mapping[str, int]) -> list[Command]:
+    def count(self, minute: int, counts: Mapping[str, int]) -> Command:
         """Adds to what was finished in a minute since the epoch."""
-        key = self._on.counts(minute)
-        return [*[("HINCRBY", key, outcome, count) for outcome, count in counts.items()], ("EXPIRE", key, COUNTS_TTL)]
+        return script.COUNT.on(counts=self._on.counts(minute))(*[word for pair in counts.items() for word in pair], ttl=COUNTS_TTL)
 
 
 NOTED_AT = keys.QUEUES

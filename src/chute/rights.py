@@ -59,7 +59,7 @@ class Role:
 
 
 _PUTS, _LOOKS = ("enqueue",), ("browse", "observe")
-_WORKS = ("adopt", "beat", "claim", "close", "enqueue", "finish", "inform", "promote", "reclaim", "register", "store")
+_WORKS = ("adopt", "beat", "claim", "close", "count", "enqueue", "finish", "inform", "promote", "reclaim", "register", "store")
 ROLES = (
     Role("pusher", "puts jobs in with plain LPUSH", {**_CONNECT, "lpush": "queue"}),
     Role("sender", "puts jobs in with every option, and reads no results", _SEND, _PUTS),

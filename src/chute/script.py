@@ -80,6 +80,7 @@ BEAT = _load("beat")
 BROWSE = _load("browse")
 CLAIM = _load("claim")
 CLOSE = _load("close")
+COUNT = _load("count")
 ENQUEUE = _load("enqueue")
 FINISH = _load("finish")
 FORGET = _load("forget")
@@ -99,6 +100,7 @@ SCRIPTS = (
     BROWSE,
     CLAIM,
     CLOSE,
+    COUNT,
     ENQUEUE,
     FINISH,
     FORGET,

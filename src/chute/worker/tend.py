@@ -131,7 +131,7 @@ class Tender:
             new = lane.meter.totals + Counter({f"d{n}": count for n, count in enumerate(lane.meter.histogram)}) - lane.counted
             if new and lane.route.line.up and lane.route.ahead:
                 minute = int((clock.now() + lane.route.ahead) // 60)
-                lane.route.line.send(lane.holdings.count(minute, new), lambda _: None)
+                lane.route.line.send([lane.holdings.count(minute, new)], lambda _: None)
                 lane.counted += new
 
     def _overdue(self, held: Held) -> None:
