@@ -112,13 +112,16 @@ class Call(msgspec.Struct, Generic[J_co], eq=False, gc=False):
         chosen, arguments, signature = self._options, self._arguments, self._signature
         if isinstance(arguments, tuple):
             job_id = chosen.job_id or new_id
-            job: dict[str, Any] = dict(zip(signature.head, (job_id, *arguments), strict=False))
+            job = signature.blank.copy()
+            job["job_id"] = job_id
+            for name, value in zip(signature.names, arguments):  # noqa: B905 - as many as names, and asking for it costs as much as the loop
+                job[name] = value
         else:
             named = arguments.get("job_id")
             job_id = chosen.job_id or (check_job_id(named) if named else new_id)
-            job = {"job_id": job_id, **arguments}
+            job = {"job_id": job_id, **arguments, "@task": signature.task}
             job["job_id"] = job_id  # also over a parameter of that name
-        job["@task"], job["@at"] = signature.task, now
+        job["@at"] = now
         if chosen is not PLAIN:
             self._note(job, now)
         return job_id, signature.encode(job), chosen.due, chosen.key
