@@ -15,9 +15,13 @@ from typing import Any, NamedTuple
 import msgspec
 import redis
 
+from benchmarks import ROOT
+from benchmarks.peers.home import PythonHome
 from servers import Kind, Server, children, free_port, until
 
 APPS = Path(__file__).parent / "apps"
+HOME = PythonHome("chute", ("redis", "hiredis", "msgspec", "uvloop"))
+"""What `pip install 'chute[fast]'` brings, but for Chute itself."""
 DEADLINE = 180.0
 """Seconds until a measurement is given up."""
 
@@ -95,8 +99,12 @@ def running(words: list[str], **variables: str) -> Iterator["subprocess.Popen[by
 
 
 def working(url: str, app: str, *options: str, **variables: str) -> AbstractContextManager["subprocess.Popen[bytes]"]:
-    """`chute work APP:jobs`, from the folder of the apps."""
-    return running([sys.executable, "-m", "chute", "work", f"{app}:jobs", *options], CHUTE_URL=url, **variables)
+    """`chute work APP:jobs`, from the folder of the apps, in an environment that has what Chute needs and nothing else, as its users have: what
+    the tests need beside it is loaded where it is found, by redis-py too, and takes memory."""
+    if why := HOME.prepare():
+        raise RuntimeError(why)
+    python = str(HOME.programs / "python")
+    return running([python, "-m", "chute", "work", f"{app}:jobs", *options], CHUTE_URL=url, PYTHONPATH=str(ROOT / "src"), **variables)
 
 
 def drain(server: Server, app: str, bodies: list[bytes], *options: str, url: str = "") -> Drained:

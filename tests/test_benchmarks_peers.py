@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from redis import Redis
 
+from benchmarks import ROOT, stage
 from benchmarks.peers import PEERS, Peer, PeerFailed
 from benchmarks.peers.home import HERE, NodeHome, PythonHome
 from benchmarks.peers.usage import expiring
@@ -131,7 +132,14 @@ def test_a_peer_is_pinned_and_has_its_app(peer: Peer) -> None:
 def test_each_pinned_environment_and_each_app_is_used() -> None:
     homes = [peer.home for peer in PEERS.values()]
     pythons = {home.name for home in homes if isinstance(home, PythonHome)}
-    assert {path.stem for path in (HERE / "requirements").iterdir()} == pythons
+    assert {path.stem for path in (HERE / "requirements").iterdir()} == {*pythons, stage.HOME.name}
     assert {path.stem for path in (HERE / "apps").glob("*_app.py")} == {
         peer.app for peer in PEERS.values() if isinstance(peer.home, PythonHome)
     }
+
+
+def test_chute_has_the_releases_that_it_is_tested_with() -> None:
+    pinned = dict(line.split("==") for line in stage.HOME.pins.read_text().splitlines())
+    released = (ROOT / "tools" / "requirements" / "runtime.txt").read_text()
+    assert pinned.items() <= dict(re.findall(r"^([\w-]+)==([\w.]+)", released, re.MULTILINE)).items()
+    assert pinned.keys() >= {"redis", "hiredis", "msgspec", "click", "rich", "uvloop"}

@@ -63,7 +63,7 @@ def test_a_race_of_eight_starts_one_server() -> None:
 
 def racers(*commands: str) -> list[subprocess.Popen[str]]:
     """Users who have imported everything and come at the same moment; each goes on with the `chute stats` of the queue."""
-    imported = "import sys; from chute.cli import main; sys.stdin.read(); main()"
+    imported = "import sys; from chute.cli.commands import main; sys.stdin.read(); main()"
     read, write = os.pipe()
     started = [
         subprocess.Popen(

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from chute.cli import COMMANDS, command
+from chute.cli.commands import COMMANDS, command
 
 PAGE = Path(__file__).parents[1] / "docs" / "commands.md"
 HEAD = """\

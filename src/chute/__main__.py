@@ -1,5 +1,5 @@
 """`python -m chute` is `chute`."""
 
-from chute.cli import main
+from chute.cli.commands import main
 
 main()

@@ -162,7 +162,7 @@ def _memories(where: Endpoint) -> list[dict[str, str]]:
     found = []
     for part in where.parts:
         with suppress(ServerUnavailable):
-            found.append(part.run(sight.memory()))
+            found.append(part.run(store.memory_info()))
     return found
 
 

@@ -11,7 +11,7 @@ from chute import keys, script
 from chute.keys import keys_of
 from chute.operation import Operation, accepted
 from chute.script import Command
-from chute.store import TIME, fields_of_info, is_paused, seconds_of, worker_ids
+from chute.store import TIME, is_paused, seconds_of, worker_ids
 
 Ready = Literal["first", "queue"]
 """Where a job is that can be handed out: before the public list, or in it."""
@@ -56,11 +56,6 @@ def _observed(reply: Any) -> Observed | None:
     at, queue, first, scheduled, dead, refused, held, fields, *oldest = reply
     paused = is_paused(fields)
     return Observed(at / 1000, queue, first, scheduled, dead, refused, held, worker_ids(fields), paused, oldest[0] if oldest else None)
-
-
-def memory() -> Operation[dict[str, str]]:
-    """How full the server is."""
-    return Operation((("INFO", "memory"),), lambda replies: dict(fields_of_info(accepted(replies[0]))))
 
 
 class Sight:

@@ -4,7 +4,6 @@ The parameters and our own fields make one msgspec struct, so a job is decoded, 
 when a job runs. Only where that pass refuses does `_explain` look for the public reason.
 """
 
-import difflib
 import inspect
 import typing
 from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mapping
@@ -18,6 +17,7 @@ import msgspec.inspect
 from chute import envelope
 from chute.envelope import Head, Refused
 from chute.keys import is_job_id
+from chute.likeness import likest
 
 _UNREADABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 _Kind = inspect.Parameter
@@ -283,8 +283,8 @@ def _result_type(returns: Any) -> Any:
 
 
 def _meant(word: str, known: tuple[str, ...]) -> str:
-    close = difflib.get_close_matches(word[:100], known, n=1)  # a longer word is no slip, and the search would take its time
-    return f' - did you mean "{close[0]}"?' if close else ""
+    close = likest(word, known)
+    return f' - did you mean "{close}"?' if close else ""
 
 
 def _quoted(names: Any) -> str:

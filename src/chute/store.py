@@ -105,6 +105,11 @@ def server_info() -> Operation[dict[str, str]]:
     return Operation((INFO,), lambda replies: dict(fields_of_info(accepted(replies[0]))))
 
 
+def memory_info() -> Operation[dict[str, str]]:
+    """How full the server is, and what it does when it is."""
+    return Operation((("INFO", "memory"),), lambda replies: dict(fields_of_info(accepted(replies[0]))))
+
+
 def seconds_of(reply: list[bytes]) -> float:
     """The server's clock out of the answer to TIME."""
     return int(reply[0]) + int(reply[1]) / 1e6

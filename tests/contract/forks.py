@@ -9,7 +9,7 @@ import os
 import socket
 import sys
 
-from chute.cli import COMMANDS, command, main
+from chute.cli.commands import COMMANDS, command, main
 
 
 def serve(wire: socket.socket) -> None:

@@ -18,7 +18,7 @@ import pytest
 
 import chute
 from chute import address, envelope, keys
-from chute.cli import logs, table
+from chute.cli import logs, messages
 
 SRC = Path(chute.__file__).parent
 SHORT, LENGTH = 1_500, 100_000
@@ -80,7 +80,7 @@ FUNCTIONS: dict[str, Use] = {
     "is_queue_name": keys.is_queue_name,
     "base_of": keys.base_of,
     "one_line": logs.one_line,
-    "printable": table.printable,
+    "printable": messages.printable,
     "nested_deeper": lambda text: envelope.nested_deeper(text.encode(), envelope.MAX_DEPTH),
     "readable": lambda text: envelope.readable(ValueError(text)),
 }

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from chute.cli import COMMANDS
+from chute.cli.commands import COMMANDS
 from deploy.prometheus import ALERTS, RULES
 
 pytestmark = pytest.mark.usefixtures("a_prometheus")

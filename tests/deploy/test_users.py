@@ -18,7 +18,7 @@ from click.testing import CliRunner
 
 import chute
 from chute import address, connection
-from chute.cli import cli
+from chute.cli.commands import cli
 from chute.rights import ROLES, YOUNGER, Need, needs
 from contract import helpers
 from contract.helpers import Work, push, result

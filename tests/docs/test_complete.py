@@ -16,7 +16,7 @@ import chute
 import chute.errors
 import chute.testing
 from benchmarks import report
-from chute.cli import cli
+from chute.cli.commands import cli
 from chute.keys import MOST_PARTITIONS
 from chute.worker import MAX_QUEUES
 from docs.pages import DOCS, ROOT

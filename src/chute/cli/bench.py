@@ -13,8 +13,9 @@ from chute.bench.measure import Bench, Own, Size, in_mb, measure
 from chute.bench.measure import bench as bench_on
 from chute.bench.report import Drain, Limit, Report, Spread, share
 from chute.bench.stage import FailedError
-from chute.cli.common import BAD_USE, FAILED, fail, say, say_what_else_answers, server_line, show_json, url_option
+from chute.cli.common import show_json, url_option
 from chute.cli.load import load_task
+from chute.cli.messages import BAD_USE, FAILED, fail, say, say_what_else_answers, server_line
 from chute.cli.table import show_table
 from chute.envelope import Refused
 

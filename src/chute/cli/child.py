@@ -14,9 +14,9 @@ import threading
 from typing import NoReturn, cast
 
 from chute import address
-from chute.cli import load, logs
-from chute.cli.common import ended, say, say_what_else_answers, server_line
+from chute.cli import heap, load, logs
 from chute.cli.logs import Screen
+from chute.cli.messages import ended, say, say_what_else_answers, server_line
 from chute.release import VERSION
 from chute.worker import Worker, wire
 from chute.worker.board import Board
@@ -61,8 +61,8 @@ def _work(start: Start, guard: Guard) -> None:
     if start.first:
         say(f"chute {VERSION} · {server_line(worker.queues[0].endpoint)} · another: --url or CHUTE_URL")
         say_what_else_answers(worker.queues[0].endpoint)
-    gc.freeze()  # what was imported stays; young objects die by reference counting, so the collector need not look at them so often
-    gc.set_threshold(20_000, 20, 20)
+    heap.settle()
+    gc.set_threshold(20_000, 20, 20)  # young objects die by reference counting, so the collector need not look at them so often
     worker.leaving = lambda: _leave(worker, guard, screen, start)
     worker.run(burst=start.burst)
 

@@ -8,8 +8,9 @@ import click
 
 from chute import admin, connection
 from chute.admin import Letter
-from chute.cli.common import BAD_USE, FAILED, NOT_THERE, fail, say, show_json, url_option
+from chute.cli.common import show_json, url_option
 from chute.cli.logs import one_line
+from chute.cli.messages import BAD_USE, FAILED, NOT_THERE, fail, say
 from chute.connection import Endpoint
 from chute.keys import check_list_name
 

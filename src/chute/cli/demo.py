@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from chute.cli.common import fail, say
+from chute.cli.messages import fail, say
 
 
 @click.command()

@@ -7,8 +7,8 @@ import click
 
 from chute import connection
 from chute import doctor as the
-from chute.cli.common import FAILED, say, server_line, show_json, url_option
-from chute.cli.table import printable
+from chute.cli.common import show_json, url_option
+from chute.cli.messages import FAILED, printable, say, server_line
 from chute.doctor.remark import Remark
 from chute.keys import check_list_name
 

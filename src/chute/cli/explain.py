@@ -5,8 +5,8 @@ import sys
 import click
 
 from chute import connection
-from chute.cli.common import NOT_THERE, fail, show_json, url_option
-from chute.cli.table import printable
+from chute.cli.common import show_json, url_option
+from chute.cli.messages import NOT_THERE, fail, printable
 from chute.explain import Answer
 from chute.explain import explain as look
 from chute.keys import check_list_name

@@ -4,7 +4,8 @@ from collections import Counter
 from collections.abc import Callable
 from typing import cast
 
-from chute.cli.common import extra, show_pages
+from chute.cli.common import extra
+from chute.cli.pages import show_pages
 from chute.scrape import TEXT, Page
 from chute.supervisor import Supervisor
 from chute.supervisor.child import Child

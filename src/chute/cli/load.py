@@ -1,6 +1,5 @@
 """MODULE[:ATTR[,ATTR=WEIGHT...]] -> the queues of the user's module, MODULE:TASK -> a task. Every mistake is answered with what to do about it."""
 
-import difflib
 import importlib
 import re
 import sys
@@ -10,9 +9,9 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-import click
-
 from chute import place
+from chute.errors import ChuteError
+from chute.likeness import likest
 from chute.queue import Queue
 from chute.task import Task
 
@@ -22,14 +21,8 @@ Write = Callable[[str], str]
 """The command to write for another module."""
 
 
-class LoadError(click.ClickException):
+class LoadError(ChuteError):
     """The module or what it holds cannot be worked."""
-
-    exit_code = 2
-
-    def show(self, file: object = None) -> None:
-        """Says so as every other message does."""
-        click.echo(f"chute: {self.message}", err=True)
 
 
 def load(target: str) -> Chosen:
@@ -55,9 +48,9 @@ def load_task(target: str) -> tuple[str, str, Task[..., Any, Any]]:
     known = [each for each, value in vars(module).items() if isinstance(value, Task)]
     if not known:
         raise LoadError(f'no task in module "{name}". A task is a function of it under @jobs.task, where jobs = chute.Queue("jobs")')
-    (likest,) = difflib.get_close_matches(attribute, known, 1, 0)
+    meant = likest(attribute, known, however_unlike=True)
     wrong = f'"{attribute}" is no task' if attribute else f"the name of a task is missing {'after the colon' if colon else 'after a colon'}"
-    raise LoadError(f"{wrong} (tasks in {name}: {', '.join(known)}). Write: chute bench {name}:{likest}")
+    raise LoadError(f"{wrong} (tasks in {name}: {', '.join(known)}). Write: chute bench {name}:{meant}")
 
 
 def _import(name: str, write: Write) -> ModuleType:
@@ -112,8 +105,8 @@ def _there(name: str, write: Write) -> str:
     there = [path.stem for path in sorted(Path.cwd().glob("*.py")) if "chute" in path.read_text("utf-8", "replace")]
     if not there:
         return " Go to the directory that has it, or install its package"
-    (likest,) = difflib.get_close_matches(name, there, 1, 0)
-    return f" There is {likest}.py: {write(likest)}"
+    meant = likest(name, there, however_unlike=True)
+    return f" There is {meant}.py: {write(meant)}"
 
 
 def _broken(name: str, error: BaseException) -> str:
@@ -153,16 +146,16 @@ def _no_queue(module: ModuleType, attribute: str, found: object) -> str:
     known = [each for each, value in vars(module).items() if isinstance(value, Queue)]
     if not known:
         return f'"{attribute}" is no queue, and module "{name}" has none. A queue is a variable of it: jobs = chute.Queue("jobs")'
-    (likest,) = difflib.get_close_matches(attribute, known, 1, 0)
+    meant = likest(attribute, known, however_unlike=True)
     what = "is no queue" if found is not None else "does not exist"
     if isinstance(found, Task):
         owner = found.sender.queue
-        likest = _variable(module, owner)
+        meant = _variable(module, owner)
         what = f"is a task of queue {owner.name}, not a queue,"
     if not attribute:
         what = f"the name of a queue is missing after the colon (queues in {name}: {', '.join(known)})"
-        return f"{what}. Write: chute work {name}:{likest}, or for all of them: chute work {name}"
-    return f'"{attribute}" {what} in module "{name}" (its queues: {", ".join(known)}). Write: chute work {name}:{likest}'
+        return f"{what}. Write: chute work {name}:{meant}, or for all of them: chute work {name}"
+    return f'"{attribute}" {what} in module "{name}" (its queues: {", ".join(known)}). Write: chute work {name}:{meant}'
 
 
 def _variable(module: ModuleType, queue: Queue) -> str:

@@ -6,7 +6,9 @@ import threading
 import click
 import msgspec
 
-from chute.cli.common import extra, say, server_line, show_pages, url_option
+from chute.cli.common import extra, url_option
+from chute.cli.messages import say, server_line
+from chute.cli.pages import show_pages
 from chute.connection import endpoint
 from chute.errors import ChuteError
 from chute.scrape import JSON, TEXT, Page

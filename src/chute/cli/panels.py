@@ -8,8 +8,9 @@ from rich.table import Table
 from rich.text import Text
 
 from chute.admin import Letter
+from chute.cli.messages import printable
 from chute.cli.steering import View
-from chute.cli.table import duration, printable
+from chute.cli.table import duration
 from chute.roster import Member
 from chute.snapshot import Snapshot, Watched
 

@@ -3,7 +3,8 @@
 import click
 
 from chute import admin, connection
-from chute.cli.common import say, show_json, url_option
+from chute.cli.common import show_json, url_option
+from chute.cli.messages import say
 from chute.keys import check_list_name
 from chute.store import Store
 

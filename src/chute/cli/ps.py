@@ -5,7 +5,8 @@ import itertools
 import click
 
 from chute import connection, roster, store
-from chute.cli.common import say, show_json, url_option
+from chute.cli.common import show_json, url_option
+from chute.cli.messages import say
 from chute.cli.table import duration, show_table
 from chute.keys import check_list_name
 from chute.roster import Member

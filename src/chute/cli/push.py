@@ -11,7 +11,8 @@ import click
 
 from chute import connection, envelope
 from chute.call import chunks, seal_plain
-from chute.cli.common import BAD_USE, FAILED, fail, say, url_option
+from chute.cli.common import url_option
+from chute.cli.messages import BAD_USE, FAILED, fail, say
 from chute.convoy import Sendable
 from chute.envelope import Refused
 from chute.keys import check_list_name

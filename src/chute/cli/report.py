@@ -3,8 +3,8 @@
 import logging
 import time
 
-from chute.cli.common import say
 from chute.cli.logs import Screen
+from chute.cli.messages import say
 from chute.keys import base_of
 from chute.supervisor import Supervisor
 from chute.worker.wire import Ready

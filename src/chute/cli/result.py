@@ -8,7 +8,8 @@ import click
 import msgspec
 
 from chute import admin, connection, outcome, signature, store, waiting
-from chute.cli.common import FAILED, NOT_THERE, fail, say, show_json, url_option
+from chute.cli.common import show_json, url_option
+from chute.cli.messages import FAILED, NOT_THERE, fail, say
 from chute.connection import Endpoint
 from chute.errors import Rejected, ResultUnavailable
 from chute.keys import check_job_id

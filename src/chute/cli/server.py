@@ -8,7 +8,7 @@ import click
 from chute import server as embedded
 from chute import store, version
 from chute.address import Address
-from chute.cli.common import say, say_what_else_answers
+from chute.cli.messages import say, say_what_else_answers
 from chute.endpoint import Server
 
 

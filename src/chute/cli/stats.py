@@ -4,7 +4,8 @@ import click
 
 from chute import admin, connection
 from chute.admin import Stats
-from chute.cli.common import say, show_json, url_option
+from chute.cli.common import show_json, url_option
+from chute.cli.messages import say
 from chute.cli.table import show_table
 from chute.keys import check_list_name
 

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 
 import click
 
+from chute.cli.messages import printable
+
 UNBROKEN = "\u00a0"
 Row = Sequence[str]
 
@@ -35,11 +37,6 @@ def duration(seconds: float | None) -> str:
         if seconds < limit:
             return f"{seconds / size:,.1f} {unit}"
     return f"{seconds / 86_400:,.1f} d"
-
-
-def printable(text: str) -> str:
-    """Text that came from elsewhere, with a dot in place of what would steer the terminal or break the line."""
-    return text if text.isprintable() else "".join(each if each.isprintable() else "·" for each in text)
 
 
 def _in_words(name: str, columns: Row, figures: Row, room: int) -> None:

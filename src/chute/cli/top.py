@@ -12,8 +12,9 @@ from rich.live import Live
 
 from chute import admin, connection, snapshot
 from chute.cli import keyboard
-from chute.cli.common import BAD_USE, fail, server_line, url_option
+from chute.cli.common import url_option
 from chute.cli.keyboard import Keyboard
+from chute.cli.messages import BAD_USE, fail, server_line
 from chute.cli.panels import draw
 from chute.cli.steering import Deed, View, press, settle
 from chute.connection import Endpoint

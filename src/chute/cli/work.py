@@ -7,7 +7,7 @@ from collections.abc import Callable
 import click
 
 from chute import address
-from chute.cli import child, logs
+from chute.cli import child, heap, logs
 from chute.cli.changes import Changes
 from chute.cli.common import url_option
 from chute.cli.expose import expose
@@ -49,6 +49,7 @@ def work(
         supervisor.changed = Changes().look
     if metrics_port is not None:
         report.more = f"figures at {expose(supervisor, metrics_host, metrics_port)}"
+    heap.settle()
     code = asyncio.run(supervisor.run())
     report.end()
     sys.exit(code)

@@ -3,7 +3,6 @@
 It only looks: whatever is there stays there. Jobs that a worker holds are not seen.
 """
 
-import difflib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -12,6 +11,7 @@ import msgspec
 
 from chute import envelope
 from chute.envelope import Refused
+from chute.likeness import likest
 from chute.queue import Queue
 from chute.signature import to_plain
 from chute.task import Task
@@ -138,8 +138,8 @@ def _difference(job: Enqueued, arguments: Mapping[str, Any]) -> str:
 
 
 def _meant(word: str, known: Any) -> str:
-    close = difflib.get_close_matches(word, list(known), n=1)
-    return f' - did you mean "{close[0]}"?' if close else ""
+    close = likest(word, known)
+    return f' - did you mean "{close}"?' if close else ""
 
 
 def _listed(arguments: Mapping[str, Any]) -> str:

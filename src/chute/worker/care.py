@@ -15,8 +15,7 @@ import redis
 from chute.holdings import place_of, promote, trim
 from chute.lines import Lines
 from chute.script import LOAD
-from chute.sight import memory
-from chute.store import TIME, seconds_of
+from chute.store import TIME, memory_info, seconds_of
 from chute.worker import clock
 from chute.worker.clock import Timing
 from chute.worker.reclaim import Judge
@@ -58,7 +57,7 @@ class Caretaker:
 
     async def _check_policy(self) -> None:
         """Says, as soon as the server can be asked, that it is set up to delete keys when it is full."""
-        asked = memory()
+        asked = memory_info()
         for queue in self._queues:
             replies = await self._lines.ask(place_of(queue), asked.commands)
             while replies is None:

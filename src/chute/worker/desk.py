@@ -1,6 +1,5 @@
 """Opens one job: its bytes -> the task that it names, the arguments of the call, and what the job knows of itself. Never touches the server."""
 
-import difflib
 import re
 from collections.abc import Callable
 from functools import partial
@@ -12,14 +11,13 @@ from chute import around, envelope, trace
 from chute.around import Run
 from chute.context import Context, Steps
 from chute.envelope import Refused
+from chute.likeness import likest
 from chute.queue import Queue
 from chute.steps import ServerSteps
 from chute.task import Task
 from chute.worker import verdict
 from chute.worker.held import Held
 
-MAX_NAME = 100
-"""Characters of a name that are compared with the known ones: the search must not hold the loop."""
 SHOWN = 5
 """Tasks that a refusal lists."""
 AnyTask = Task[..., Any, Any]
@@ -113,8 +111,9 @@ class Desk:
 
 def _no_task(name: str | None, known: list[str]) -> str:
     """What to say to a job whose task is not there: the likeliest first, and how a job names one."""
-    likest = list(dict.fromkeys([*difflib.get_close_matches((name or "")[:MAX_NAME], known, 1), *known]))[:SHOWN]
+    meant = likest(name or "", known)
+    shown = list(dict.fromkeys([*([meant] if meant else []), *known]))[:SHOWN]
     more = f" and {len(known) - SHOWN:,} more" if len(known) > SHOWN else ""
     said = 'no default task for a job without "@task"' if name is None else f'no task "{name}"'
-    how = f'. A job names its task so: "@task": "{likest[0]}"' if known else ""
-    return f"{said} (it has: {', '.join(likest) or 'no task'}{more}){how}"
+    how = f'. A job names its task so: "@task": "{shown[0]}"' if known else ""
+    return f"{said} (it has: {', '.join(shown) or 'no task'}{more}){how}"
