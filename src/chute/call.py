@@ -114,8 +114,8 @@ class Call(msgspec.Struct, Generic[J_co], eq=False, gc=False):
             job_id = chosen.job_id or new_id
             job = signature.blank.copy()
             job["job_id"] = job_id
-            for name, value in zip(signature.names, arguments):  # noqa: B905 - as many as names, and asking for it costs as much as the loop
-                job[name] = value
+            for place, name in enumerate(signature.names):
+                job[name] = arguments[place]
         else:
             named = arguments.get("job_id")
             job_id = chosen.job_id or (check_job_id(named) if named else new_id)
