@@ -18,6 +18,8 @@ from chute.duration import LONGEST
 from chute.keys import is_job_id
 
 MAX_BYTES = 1 << 20
+READ = 8 << 20
+"""Of what is longer, a worker reads only the beginning."""
 MAX_DEPTH = 64
 MAX_COUNT = 1000
 SMALL = 2 * MAX_DEPTH
@@ -158,7 +160,7 @@ def _mistake(text: str, error: json.JSONDecodeError) -> str:
 def check_bytes(body: bytes) -> None:
     """Size, UTF-8 and nesting: what the JSON decoder does not check, or only after it has gone too deep."""
     if len(body) > MAX_BYTES:
-        raise Refused("too_large", f"{len(body):,} bytes; a job may have {MAX_BYTES:,}")
+        raise Refused("too_large", f"{len(body):,} bytes{' or more' * (len(body) == READ + 1)}; a job may have {MAX_BYTES:,}")
     if not body.isascii():
         try:
             body.decode()

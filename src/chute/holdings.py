@@ -5,13 +5,14 @@
 
 from collections.abc import Iterable, Mapping
 
-from chute import keys, script
+from chute import envelope, keys, script
 from chute.keys import keys_of
 from chute.script import Command
 
 BLOCK = 2
 """Seconds that an idle worker's wait lasts. Short, so that a dead connection is noticed; a push ends it at once."""
-CLAIM_BYTES = 8 << 20
+CLAIM_BYTES = envelope.READ
+"""Of the bodies of one claim together. Of a longer one, which is no job, only so many come, and one more."""
 COUNTS_TTL = 8 * 3600
 PROMOTED = 250
 """Due jobs that are moved at once: a thousand would hold up everybody else at the server for milliseconds."""
@@ -51,12 +52,12 @@ class Holdings:
         return self._claim(worker=self.worker, call=call, want=want, bytes=CLAIM_BYTES, deadline=deadline)
 
     def adopt(self, leases: Iterable[int | bytes]) -> Command:
-        """Takes up leases whose claim was not answered."""
-        return self._adopt(*leases)
+        """Takes up leases under new tags: those whose claim was not answered, or of who has died. The first tag, and a body or nil of each."""
+        return self._adopt(*leases, bytes=CLAIM_BYTES)
 
-    def peek(self, leases: Iterable[bytes]) -> Command:
-        """The bodies that are held under leases, nil where there is none."""
-        return ("HMGET", self.leases, *leases)
+    def peek(self, lease: bytes) -> Command:
+        """The body that is held under a lease, in a list; nil where there is none."""
+        return ("HMGET", self.leases, lease)
 
     def inform(self, text: bytes, ttl: int) -> Command:
         """Writes down what this worker says of itself, for so many seconds; nothing once it is closed."""
@@ -68,8 +69,8 @@ class Holdings:
 
     def reclaim(self, jobs: Iterable[tuple[bytes, bytes]]) -> Command:
         """Gives back leases of a closed worker with the bodies that go back, youngest first, at most 1,000 of them; forgets the worker once it
-        holds nothing."""
-        return self._reclaim(*[part for pair in jobs for part in pair], worker=self.worker)
+        holds nothing. What was cut on the way here goes back as it is held."""
+        return self._reclaim(*[part for lease, body in jobs for part in (lease, b"" if is_cut(body) else body)], worker=self.worker)
 
     def finish(self, job_ids: list[str], records: list[bytes]) -> Command:
         """Stores outcomes: packed records, and the job whose result each writes, or ''."""
@@ -82,6 +83,11 @@ class Holdings:
     def count(self, minute: int, counts: Mapping[str, int]) -> Command:
         """Adds to what was finished in a minute since the epoch."""
         return script.COUNT.on(counts=self._on.counts(minute))(*[word for pair in counts.items() for word in pair], ttl=COUNTS_TTL)
+
+
+def is_cut(body: bytes) -> bool:
+    """Whether that is only the beginning of what was pushed."""
+    return len(body) > CLAIM_BYTES
 
 
 NOTED_AT = keys.QUEUES

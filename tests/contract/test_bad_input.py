@@ -49,7 +49,8 @@ def kept_as_listed(client: redis.Redis, case: Case) -> None:
     assert letter["body"] == case.body[:KEPT]
     if len(case.body) > KEPT:
         assert int(letter["length"]) == len(case.body)
-        assert letter["sha256"].decode() == hashlib.sha256(case.body).hexdigest()
+        digest = hashlib.sha256(case.body).hexdigest() if len(case.body) <= envelope.READ else ""
+        assert letter.get("sha256", b"").decode() == digest
     assert client.xlen("dead:{queue:jobs}") == 0
     if case.told:
         fields = result(client, case.told, 2)

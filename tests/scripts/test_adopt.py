@@ -12,7 +12,7 @@ HELD = {"1001": "a", "1002": "\udcff\udcfe", "2001": ""}
 
 
 def adopt(table: Table, *leases: str) -> object:
-    return table.call(ADOPT.on(leases=LEASES, tags=TAGS)(*leases))
+    return table.call(ADOPT.on(leases=LEASES, tags=TAGS)(*leases, bytes=8))
 
 
 def test_gives_the_bodies_in_the_order_asked_under_new_tags(table: Table) -> None:
@@ -32,6 +32,13 @@ def test_a_lease_that_is_gone_has_no_body(table: Table) -> None:
     table.given({LEASES: HELD})
     assert adopt(table, "7001", "1001", "7002") == [1, [None, "a", None]]
     assert table.state() == {LEASES: HELD, TAGS: "3"}
+
+
+def test_of_a_body_that_is_too_long_only_the_beginning_comes(table: Table) -> None:
+    held = {"1001": "12345678", "1002": "123456789ab", "1003": "\udcff23456789ab"}
+    table.given({LEASES: held})
+    assert adopt(table, *held, "7001") == [1, ["12345678", "123456789", "\udcff23456789", None]]
+    assert table.state() == {LEASES: held, TAGS: "4"}
 
 
 def test_a_thousand_in_one_call(table: Table) -> None:

@@ -16,6 +16,12 @@ def reclaim(table: Table, *pairs: str) -> object:
     return table.call(RECLAIM.on(queue=QUEUE, leases=LEASES, workers=WORKERS, info=INFO)(*pairs, worker="w"))
 
 
+def test_what_has_no_body_goes_back_as_it_is_held(table: Table) -> None:
+    table.given({WORKERS: {"w": "dead"}, LEASES: {"1001": "a", "1002": "", "1003": "\udcffc"}, QUEUE: ["e"]})
+    assert reclaim(table, "1003", "", "1002", "", "1001", "b") == 3
+    assert table.state() == {QUEUE: ["e", "\udcffc", "", "b"]}
+
+
 def test_gives_back_to_the_front_and_forgets_the_worker(table: Table) -> None:
     table.given({WORKERS: {"w": "dead", "v": "3"}, LEASES: HELD, QUEUE: ["e", "d"]})
     assert reclaim(table, *YOUNGEST_FIRST) == 3

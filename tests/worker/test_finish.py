@@ -1,5 +1,6 @@
 """Outcomes become records, wait, go out in batches, and are sent again until they are answered."""
 
+import hashlib
 from collections.abc import Callable
 from typing import Any
 
@@ -7,6 +8,7 @@ import msgspec
 import pytest
 import redis
 
+from chute.holdings import CLAIM_BYTES
 from chute.outcome import Again, Completed, Failed, Outcome, Refused, Released
 from chute.worker.finish import Finisher, command, record
 from chute.worker.held import Held
@@ -90,12 +92,12 @@ def test_a_failure_leaves_a_letter_and_a_result() -> None:
     assert (result["status"], result["error"], result["@reason"], result["@traceback"]) == ("failed", "E: x", "gave_up", "trace")
 
 
-def test_a_refused_entry_that_is_cut_tells_its_length_and_digest() -> None:
-    _, short = unpacked(Refused("bad_json", "no"), job(job_id="", body=b"x"))
-    _, long = unpacked(Refused("too_large", "no"), job(job_id="", body=b"x" * 70_000))
-    assert "length" not in short[3]
-    pairs = dict(zip(long[3][::2], long[3][1::2], strict=True))
-    assert (pairs["length"], len(pairs["sha256"])) == ("70000", 64)
+@pytest.mark.parametrize(("size", "digested"), [(1, False), (64 << 10, False), (70_000, True), (CLAIM_BYTES, True), (CLAIM_BYTES + 1, False)])
+def test_a_refused_entry_of_which_some_is_kept_has_a_digest_where_all_of_it_came(size: int, digested: bool) -> None:
+    body = b"x" * size
+    _, packed = unpacked(Refused("too_large", "no"), job(job_id="", body=body))
+    pairs = dict(zip(packed[3][::2], packed[3][1::2], strict=True))
+    assert pairs.get("sha256") == (hashlib.sha256(body).hexdigest() if digested else None)
 
 
 def test_an_outcome_that_cannot_be_written_becomes_a_failure(finisher: Finisher) -> None:

@@ -2,7 +2,8 @@
 -- queued -> running.
 -- KEYS: first, queue, leases, workers, tags
 -- ARGV: worker, call, want, bytes, deadline
--- `bytes` bounds the sum of the bodies, `deadline` is in server ms ('' = none).
+-- `bytes` bounds the sum of the bodies, `deadline` is in server ms ('' = none). Of a longer body come its first `bytes` + 1, so that who reads it
+-- need not have room for what is refused anyway.
 -- Body i (1..1000) of this call is held under lease call*1000+i, so a lease's call is (lease-1)//1000. `call` is the worker's own number and
 -- is never used twice, not even for a repeat.
 -- A request that was on its way past its deadline takes nothing (first tag -1). Want 0 only passes a wake on.
@@ -19,7 +20,8 @@ local fenced = not state[1] or state[1] == 'dead'
 local t = redis.call('TIME')
 local now = t[1] * 1000 + math.floor(t[2] / 1000)
 local late = ARGV[5] and ARGV[5] ~= '' and now > tonumber(ARGV[5])
-local want, room, base, out = math.min(tonumber(ARGV[3]), 1000), tonumber(ARGV[4]), ARGV[2] * 1000, {}
+local want, most, base, out = math.min(tonumber(ARGV[3]), 1000), tonumber(ARGV[4]), ARGV[2] * 1000, {}
+local room = most
 if fenced or late then want = 0 end
 if not fenced then redis.call('HINCRBY', KEYS[4], ARGV[1], 1) end   -- working is a beat too
 for s = 1, 2 do
@@ -31,7 +33,7 @@ for s = 1, 2 do
     for k = #bodies, 1, -1 do
       if room <= 0 then break end
       room = room - #bodies[k]
-      out[#out + 1] = bodies[k]
+      out[#out + 1] = #bodies[k] > most and string.sub(bodies[k], 1, most + 1) or bodies[k]
       held[#held + 1] = base + #out
       held[#held + 1] = bodies[k]
     end

@@ -6,7 +6,8 @@
 -- no nil, no bin):
 --   {'drop', lease} {'result', lease, ttl, field, value, ...} {'retry', lease, delay ms, body} {'release', lease}
 --   {'fail', lease, ttl, {letter fields}, field, value, ...}   a dead letter with the whole body; the supervisor trims that stream
---   {'refuse', lease, ttl, {letter fields}, field, value, ...} a malformed entry: at most 64 KiB of it, in a stream with a cap of its own
+--   {'refuse', lease, ttl, {letter fields}, field, value, ...} a malformed entry: at most 64 KiB of it, and its
+--                                                               length where that is more, in a stream with a cap of its own
 -- Returns one string, a letter a record: 1 done, 0 not ours (stale, or done by a call whose reply was lost), E not accepted (lease kept).
 local call, try, leases, answer, gone = redis.call, redis.pcall, KEYS[1], {}, {}
 local function bad(reply) return type(reply) == 'table' and reply.err end
@@ -33,8 +34,9 @@ for i = 1, #ARGV do
   elseif kind == 'fail' and type(r[4]) == 'table' then
     ok = (key == leases or store(key, r[3], r, 5)) and not bad(try('XADD', KEYS[4], '*', 'body', call('HGET', leases, lease), unpack(r[4])))
   elseif kind == 'refuse' and type(r[4]) == 'table' then
-    local body = string.sub(call('HGET', leases, lease), 1, 65536)
-    ok = (key == leases or store(key, r[3], r, 5)) and not bad(try('XADD', KEYS[5], 'MAXLEN', '~', 1000, '*', 'body', body, unpack(r[4])))
+    local body, letter = call('HGET', leases, lease), r[4]
+    if #body > 65536 then letter[#letter + 1], letter[#letter + 2], body = 'length', #body, string.sub(body, 1, 65536) end
+    ok = (key == leases or store(key, r[3], r, 5)) and not bad(try('XADD', KEYS[5], 'MAXLEN', '~', 1000, '*', 'body', body, unpack(letter)))
   else ok = false end
   if not answer[i] then
     answer[i] = ok and '1' or 'E'

@@ -2,14 +2,14 @@
 -- running -> queued.
 -- KEYS: queue, leases, workers, info
 -- ARGV: worker, ...
--- What follows the worker is lease, body, lease, body, youngest first (so the oldest ends at the very front).
+-- What follows the worker is lease, body, lease, body, youngest first (so the oldest ends at the very front); '' = as it is held.
 -- Only for a closed worker. Returns how many were given back. Forgets the worker once it holds nothing, with
 -- what it said of itself.
 if redis.call('HGET', KEYS[3], ARGV[1]) ~= 'dead' then return 0 end
 local n = 0
 for i = 2, #ARGV, 2 do
   if redis.call('HEXISTS', KEYS[2], ARGV[i]) == 1 then
-    redis.call('RPUSH', KEYS[1], ARGV[i + 1])
+    redis.call('RPUSH', KEYS[1], ARGV[i + 1] ~= '' and ARGV[i + 1] or redis.call('HGET', KEYS[2], ARGV[i]))
     redis.call('HDEL', KEYS[2], ARGV[i])
     n = n + 1
   end

@@ -103,7 +103,7 @@ class Agent:
 
     async def _name(self, identity: Identity, lease: int) -> str:
         theirs, field = Holdings(identity.queue, identity.worker), b"%d" % lease
-        bodies = await answer(self._lines, theirs.peek([field])) if self._lines else None
+        bodies = await answer(self._lines, theirs.peek(field)) if self._lines else None
         if not bodies or bodies[0] is None:
             return f"lease {lease}"
         held = left_behind(theirs, field, bodies[0])

@@ -13,7 +13,7 @@ import msgspec
 import redis
 
 from chute import outcome
-from chute.holdings import Holdings
+from chute.holdings import Holdings, is_cut
 from chute.outcome import Again, Completed, Failed, Outcome, Refused, Released, cut
 from chute.script import Command
 from chute.worker.held import Ended, Held
@@ -198,8 +198,8 @@ def record(held: Held, result: Outcome, at: str) -> Record:
             return _ended(held, "fail", letter, _fields(at, reason, error, traceback))
         case Refused(reason, error):
             letter = _letter(held, reason, error)
-            if len(held.body) > KEPT_OF_REFUSED:
-                letter = (*letter, "length", str(len(held.body)), "sha256", hashlib.sha256(held.body).hexdigest())
+            if len(held.body) > KEPT_OF_REFUSED and not is_cut(held.body):
+                letter = (*letter, "sha256", hashlib.sha256(held.body).hexdigest())
             return _ended(held, "refuse", letter, _fields(at, reason, error, ""))
 
 

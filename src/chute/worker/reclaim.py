@@ -146,10 +146,15 @@ async def take_over(ask: Ask, theirs: Holdings, fate: Fate) -> int:
     count = 0
     while leases := await ask(theirs.held):
         for page in _pages(sorted(leases, key=_number, reverse=True)):
-            bodies = await ask(theirs.peek(page))
-            if bodies is None:
+            adopted = await ask(theirs.adopt(page))
+            if adopted is None:
                 return count
-            jobs = [(lease, left_behind(theirs, lease, body)) for lease, body in zip(page, bodies, strict=True) if body is not None]
+            first, bodies = adopted  # under new tags, so a result is newer than what the dead one may have written
+            jobs = [
+                (lease, left_behind(theirs, lease, body, first + place))
+                for place, (lease, body) in enumerate(zip(page, bodies, strict=True))
+                if body is not None
+            ]
             given_back = await _hand_out(ask, theirs, jobs, fate)
             if given_back is None:
                 return count
@@ -172,10 +177,6 @@ async def _hand_out(ask: Ask, theirs: Holdings, jobs: list[tuple[bytes, Held]], 
 
 async def _end(ask: Ask, theirs: Holdings, lease: bytes, held: Held, end: Outcome) -> bool:
     """Stores how a job ended; whether the server took it."""
-    adopted = await ask(theirs.adopt([lease]))  # for its tag: the result is newer than what the dead one may have written
-    if adopted is None:
-        return False
-    held.tag = adopted[0]
     record = finish.record(held, end, outcome.now())
     if record.job_id:  # it may have to go to another server than the queue's, so it goes first
         if await ask(theirs.store(record.job_id, held.tag, record.packed)) is None:
@@ -184,9 +185,9 @@ async def _end(ask: Ask, theirs: Holdings, lease: bytes, held: Held, end: Outcom
     return bool(await ask(theirs.finish([record.job_id], [record.packed])) in (b"1", b"0"))
 
 
-def left_behind(holdings: Holdings, lease: bytes, body: bytes) -> Held:
-    """A job that was left behind. It has no lane: nobody here works it."""
-    return Held(cast(Any, None), holdings, _number(lease), 0, body, 0.0)
+def left_behind(holdings: Holdings, lease: bytes, body: bytes, tag: int = 0) -> Held:
+    """A job that was left behind. It has no lane: nobody here works it. `tag`: under which it was taken up."""
+    return Held(cast(Any, None), holdings, _number(lease), tag, body, 0.0)
 
 
 def _number(lease: bytes) -> int:
