@@ -21,7 +21,7 @@ help:
 	@echo "make fuzz    hostile input of every kind, a minute each; longer: make fuzz SECONDS=1200"
 	@echo "make setup   .venv with everything, and .venv/bin/chute"
 	@echo "make lint    formatting, lint and types"
-	@echo "make bench   how fast it is on this machine, beside its ceiling and its peers: half an hour"
+	@echo "make bench   how fast it is on this machine, beside its ceiling and its peers: a quarter of an hour"
 	@echo "make docs    the documentation, in site/index.html"
 	@echo "make audit   the workflows, and known weaknesses of all that is pinned"
 	@echo "make dist    what is released, the same bytes everywhere, and its bill of materials (make sbom)"
