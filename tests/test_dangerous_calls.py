@@ -26,7 +26,7 @@ BY_NAME = {
     "src/chute/cli/load.py": "the module that the user names on the command line",
     "src/chute/bench/app.py": "the same, for a bench",
     "src/chute/cli/common.py": "a module of ours that needs an extra",
-    "src/chute/cli/__init__.py": "our own commands, from a list",
+    "src/chute/cli/commands.py": "our own commands, from a list",
     "benchmarks/peers/apps/run.py": "an app of ours",
     "fuzz/__main__.py": "a target of ours",
 }

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import pytest
 import redis
 
-from chute import Queue
+from chute import Queue, envelope
 from contract.corpus import CASES, HOME, TABLE, Case, Given, Name, job, of_group
 from contract.helpers import Work, chute, letters, lines, push, result, working
 from servers import Server, StartServer, until

@@ -9,7 +9,8 @@ if redis.call('HGET', KEYS[3], ARGV[1]) ~= 'dead' then return 0 end
 local n = 0
 for i = 2, #ARGV, 2 do
   if redis.call('HEXISTS', KEYS[2], ARGV[i]) == 1 then
-    redis.call('RPUSH', KEYS[1], ARGV[i + 1] ~= '' and ARGV[i + 1] or redis.call('HGET', KEYS[2], ARGV[i]))
+    local body = ARGV[i + 1]
+    redis.call('RPUSH', KEYS[1], body == '' and redis.call('HGET', KEYS[2], ARGV[i]) or body)
     redis.call('HDEL', KEYS[2], ARGV[i])
     n = n + 1
   end
