@@ -3,7 +3,6 @@
 import json
 import os
 import re
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -81,7 +80,7 @@ def heavy(stage: Stage) -> None:
     stage.expect(
         stage.client.xrevrange("refused:{queue:jobs}", count=1)[0][1][b"reason"] == b"too_large", "it was refused for another reason"
     )
-    print(f"with 511 MiB a worker had {peak() >> 20} MiB, {base >> 20} before", file=sys.stderr)
+    stage.expect(peak() < limit, f"with 511 MiB a worker had {peak() >> 20} MiB, {base >> 20} before; {limit >> 20} are allowed")
     stage.push({f"behind-{n}": {"@task": "work", "ms": 5} for n in range(50)})
 
 

@@ -92,7 +92,9 @@ def test_a_failure_leaves_a_letter_and_a_result() -> None:
     assert (result["status"], result["error"], result["@reason"], result["@traceback"]) == ("failed", "E: x", "gave_up", "trace")
 
 
-@pytest.mark.parametrize(("size", "digested"), [(1, False), (64 << 10, False), (70_000, True), (CLAIM_BYTES, True), (CLAIM_BYTES + 1, False)])
+@pytest.mark.parametrize(
+    ("size", "digested"), [(1, False), (64 << 10, False), (70_000, True), (CLAIM_BYTES, True), (CLAIM_BYTES + 1, False)]
+)
 def test_a_refused_entry_of_which_some_is_kept_has_a_digest_where_all_of_it_came(size: int, digested: bool) -> None:
     body = b"x" * size
     _, packed = unpacked(Refused("too_large", "no"), job(job_id="", body=body))
