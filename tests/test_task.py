@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 import chute
+from chute.explain import explain
 from contract import outcomes
 from servers import Server
 
@@ -241,6 +242,18 @@ def test_options_of_a_call_that_cannot_be(jobs: chute.Queue, options: dict[str, 
     task = jobs.task(plain)
     with pytest.raises((ValueError, TypeError)):
         task.options(**options)
+
+
+@pytest.mark.parametrize("hours", [-12, 0, 14])
+def test_the_last_and_the_first_moment_that_python_knows(jobs: chute.Queue, server: Server, hours: int) -> None:
+    task, zone = jobs.task(plain), timezone(timedelta(hours=hours))
+    last = task.options(at=datetime.max.replace(tzinfo=zone)).enqueue("a")
+    first = task.options(at=datetime.min.replace(tzinfo=zone)).enqueue("a")
+    score: Any = server.client().zrange("scheduled:{queue:jobs}", -1, -1, withscores=True)
+    assert score[0][1] == 253_402_300_800_000 - hours * 3_600_000
+    told = explain(jobs.endpoint, last.id, "jobs")
+    assert (told.state, "after 1970" in told.why) == ("scheduled", hours <= 0)
+    assert explain(jobs.endpoint, first.id, "jobs").state == "scheduled"
 
 
 def test_options_make_another_task_and_leave_this_one(jobs: chute.Queue, server: Server) -> None:

@@ -7,7 +7,7 @@ import zlib
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import datetime, timezone
+from datetime import datetime
 from typing import Any, ClassVar, Generic, TypeVar
 
 import msgspec
@@ -72,7 +72,7 @@ def _due(delay: Seconds | None, at: datetime | None) -> str:
     if at is not None:
         if at.tzinfo is None:
             raise ValueError(f"at={at!r} has no time zone: say which, e.g. datetime.now(timezone.utc) + timedelta(minutes=5)")
-        return str(max(0, round(at.astimezone(timezone.utc).timestamp() * 1000)))  # noqa: UP017 - UTC by its long name reads as well
+        return str(max(0, round(at.timestamp() * 1000)))
     if delay is None:
         return ""
     return f"+{round(duration.seconds(delay) * 1000)}" if duration.seconds(delay) else ""

@@ -20,6 +20,8 @@ ENDS = ("completed", "failed", "cancelled", "expired")
 REFUSALS = 100
 """Refused entries that are looked at for whether workers know a task."""
 SCAN = 1000
+YEAR_10000 = 253_402_300_800
+"""The first second, since 1970, that no calendar here has a day for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,6 +202,8 @@ def _put_back(found: Dead) -> str:
 
 
 def _time(seconds: float) -> str:
+    if seconds >= YEAR_10000:
+        return f"{seconds:,.0f} seconds after 1970"
     return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
