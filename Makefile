@@ -11,7 +11,7 @@ export UV_DEFAULT_INDEX ?= $(PIP_INDEX_URL)
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test chaos chaos-all fuzz lint bench docs audit sbom dist lock clean
+.PHONY: help setup demo test chaos chaos-all fuzz mutate lint bench docs audit sbom dist lock clean
 
 help:
 	@echo "make demo    see it work: a server, a worker and some thousand questions"
@@ -19,6 +19,7 @@ help:
 	@echo "make chaos   faults of every kind against real workers and servers, and a judge"
 	@echo "make chaos-all   all of them: an hour and more"
 	@echo "make fuzz    hostile input of every kind, a minute each; longer: make fuzz SECONDS=1200"
+	@echo "make mutate  wrong changes to the core, one at a time: a test must notice each; an hour"
 	@echo "make setup   .venv with everything, and .venv/bin/chute"
 	@echo "make lint    formatting, lint and types"
 	@echo "make bench   how fast it is on this machine, beside its ceiling and its peers: a quarter of an hour"
@@ -75,6 +76,7 @@ docs: setup
 	@.venv/bin/python tools/rights.py
 	@.venv/bin/python tools/corpus.py
 	@.venv/bin/python tools/performance.py
+	@.venv/bin/python tools/reliability.py
 	@.venv/bin/zensical build --clean --strict
 
 # what only a release needs: an environment of its own, so that nobody else waits for it
@@ -82,6 +84,14 @@ docs: setup
 	@.venv/bin/uv venv -q --clear --python .venv/bin/python .cache/release
 	@.venv/bin/uv pip sync -q --python .cache/release/bin/python --require-hashes tools/requirements/release.txt
 	@touch $@
+
+.cache/mutation/.ready: tools/requirements/mutation.txt .venv/bin/uv
+	@.venv/bin/uv venv -q --clear --python .venv/bin/python .cache/mutation
+	@.venv/bin/uv pip sync -q --python .cache/mutation/bin/python --require-hashes tools/requirements/mutation.txt
+	@touch $@
+
+mutate: setup .cache/mutation/.ready
+	@.venv/bin/python tools/mutate.py
 
 audit: .cache/release/.ready
 	@.cache/release/bin/python tools/audit.py
@@ -99,6 +109,7 @@ lock: .venv/bin/uv
 	@$(LOCK) --all-extras --group dev --group docs pyproject.toml -o requirements.lock
 	@$(LOCK) --all-extras --constraint requirements.lock pyproject.toml -o tools/requirements/runtime.txt
 	@$(LOCK) tools/requirements/release.in -o tools/requirements/release.txt
+	@$(LOCK) tools/requirements/mutation.in -o tools/requirements/mutation.txt
 
 clean:
 	@rm -rf .venv .cache site .pytest_cache .mypy_cache .ruff_cache .hypothesis dist build

@@ -1,4 +1,7 @@
-"""`python -m chaos [ROW...] [--server redis|valkey|both] [--seed N]`: plays rows, prints the ledger, exits with 1 when one is red."""
+"""`python -m chaos [ROW...] [--server redis|valkey|both] [--seed N]`: plays rows, prints the ledger, exits with 1 when one is red.
+
+With `--out FILE` it also keeps the ledger: those under `chaos/results` are shown by docs/reliability.md.
+"""
 
 import argparse
 import subprocess
@@ -59,6 +62,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument(
         "--seeded", action="store_true", help="put known bugs into a copy of the source: each must turn its row red. With rows: theirs"
     )
+    parser.add_argument("--out", type=Path, help="file for the ledger, as JSON")
     parser.add_argument("--src", type=Path, default=ROOT / "src", help=argparse.SUPPRESS)
     parser.add_argument("--json", action="store_true", help=argparse.SUPPRESS)
     given = parser.parse_args()
@@ -107,7 +111,7 @@ def main() -> int:
         return 0
     with ThreadPoolExecutor(given.at_once) as pool:
         if given.seeded:
-            return seeded.main(given.bugs, pool, apart, kinds[0], given.seed)
+            return seeded.main(given.bugs, pool, apart, kinds[0], given.seed, given.out)
         plays = [
             pool.submit(apart, row, kind, given.seed, given.times, given.src)
             for row in given.rows
@@ -116,7 +120,11 @@ def main() -> int:
         ]
         entries = [each.result() for each in plays]
     print(ledger.table(entries))
-    print(f"again: python -m chaos {' '.join(given.rows)} --server {given.server} --seed {given.seed} --times {given.times}")
+    rows = ["all"] if given.rows == list(ROWS) else given.rows
+    again = f"python -m chaos {' '.join(rows)} --server {given.server} --seed {given.seed} --times {given.times}"
+    print(f"again: {again}")
+    if given.out:
+        given.out.write_bytes(ledger.kept(again, entries))
     return int(any(entry.complaints for entry in entries))
 
 

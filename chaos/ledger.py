@@ -1,8 +1,18 @@
-"""The ledger for people: one line a row and server, then what is wrong in words. Pure."""
+"""The ledger for people: one line a row and server, then what is wrong in words; and the same to keep. Pure."""
 
 from collections.abc import Iterable
 
+import msgspec
+
 from chaos.play import Entry
+
+
+class Ledger(msgspec.Struct):
+    """What was played, and the command that plays it again."""
+
+    command: str
+    entries: list[Entry]
+
 
 HEAD = (
     "row",
@@ -48,6 +58,11 @@ def line(entry: Entry) -> tuple[str, ...]:
         f"{entry.seconds:.0f} s",
         verdict(entry),
     )
+
+
+def kept(command: str, entries: Iterable[Entry]) -> bytes:
+    """The ledger as JSON, an entry a line."""
+    return msgspec.json.format(msgspec.json.encode(Ledger(command, list(entries))), indent=1) + b"\n"
 
 
 def table(entries: Iterable[Entry]) -> str:

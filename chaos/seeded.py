@@ -10,6 +10,8 @@ from concurrent.futures import Executor
 from dataclasses import dataclass
 from pathlib import Path
 
+import msgspec
+
 from chaos import ROOT
 from chaos.play import Entry
 from servers import Kind
@@ -116,13 +118,25 @@ def caught(bug: Bug, apart: Callable[..., Entry], kind: Kind, seed: int) -> tupl
     return bool(telling), (telling or entry.complaints or ["nothing was noticed"])[0]
 
 
-def main(bugs: Sequence[Bug], pool: Executor, apart: Callable[..., Entry], kind: Kind, seed: int) -> int:
-    """Plants every bug, prints what became of it; the exit code."""
+class Planted(msgspec.Struct):
+    """What became of one bug: whether its row saw it, and what it said."""
+
+    what: str
+    row: str
+    caught: bool
+    said: str
+
+
+def main(bugs: Sequence[Bug], pool: Executor, apart: Callable[..., Entry], kind: Kind, seed: int, out: Path | None) -> int:
+    """Plants every bug, prints what became of it; the exit code. `out`: where it is kept."""
     plays = [pool.submit(caught, bug, apart, kind, seed) for bug in bugs]
-    seen = 0
+    planted = list[Planted]()
     for bug, each in zip(bugs, plays, strict=True):
         red, why = each.result()
-        seen += red
-        print(f"{'caught' if red else 'MISSED'}  {bug.row}  {bug.what}: {why}")
+        planted.append(Planted(bug.what, bug.row, red, why))
+        print(f"{'caught' if red else 'MISSED'}  {bug.row}  {bug.what}: {why}", flush=True)
+    seen = sum(each.caught for each in planted)
     print(f"{seen} of {len(bugs)} seeded bugs were caught on {kind}")
+    if out:
+        out.write_bytes(msgspec.json.format(msgspec.json.encode(planted), indent=1) + b"\n")
     return int(seen < len(bugs))

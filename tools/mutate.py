@@ -25,7 +25,7 @@ MODULES = {
     "script": "tests/test_script.py",
     "worker/beats": "tests/worker/test_beats.py",
     "worker/charge": "tests/worker/test_charge.py",
-    "worker/claim": "tests/worker/test_claim.py tests/worker/test_engine.py",
+    "worker/claim": "tests/worker/test_claim.py",
     "worker/finish": "tests/worker/test_finish.py",
     "worker/lane": "tests/worker/test_lane.py tests/worker/test_claim.py",
     "worker/search": "tests/worker/test_search.py",

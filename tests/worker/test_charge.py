@@ -8,6 +8,8 @@ from chute import envelope
 from chute.outcome import Failed
 from chute.worker.charge import POISON, charged
 
+NOTE = b',"@deaths":1'
+
 
 def test_each_death_is_noted_in_the_job_and_its_own_bytes_stay() -> None:
     body = b'{"job_id":"a", "n": 1.0e2,"@task":"t"}'
@@ -20,11 +22,13 @@ def test_each_death_is_noted_in_the_job_and_its_own_bytes_stay() -> None:
     assert json.loads(twice)["@deaths"] == 2
 
 
-def test_the_third_death_is_the_last() -> None:
-    end = charged(b'{"job_id":"a","@task":"t","@deaths":%d}' % (POISON - 1))
+@pytest.mark.parametrize("deaths", [POISON - 1, POISON, 1000])
+def test_the_third_death_is_the_last(deaths: int) -> None:
+    end = charged(b'{"job_id":"a","@task":"t","@deaths":%d}' % deaths)
     assert isinstance(end, Failed)
     assert end.reason == "poison"
-    assert end.error == "the process that ran it (task t) died 3 times, the last time with nothing else running: it is not run again"
+    times = f"{deaths + 1} times, the last time with nothing else running"
+    assert end.error == f"the process that ran it (task t) died {times}: it is not run again"
 
 
 @pytest.mark.parametrize("body", [b"{", b"[]", b"\xff", b'{"@deaths":-1}', b'{"job_id":""}'])
@@ -32,7 +36,9 @@ def test_what_is_no_job_goes_back_as_it_is(body: bytes) -> None:
     assert charged(body) == body
 
 
-def test_a_job_with_no_room_for_the_note_goes_back_as_it_is() -> None:
-    body = b'{"a":"%s"}' % (b"x" * (envelope.MAX_BYTES - 8))
-    assert len(body) == envelope.MAX_BYTES
-    assert charged(body) == body
+@pytest.mark.parametrize(("room", "noted"), [(0, False), (len(NOTE) - 1, False), (len(NOTE), True)])
+def test_a_job_with_no_room_for_the_note_goes_back_as_it_is(room: int, noted: bool) -> None:
+    body = b'{"a":"%s"}' % (b"x" * (envelope.MAX_BYTES - 8 - room))
+    assert len(body) == envelope.MAX_BYTES - room
+    again = charged(body)
+    assert again == (body[:-1] + NOTE + b"}" if noted else body)
