@@ -19,7 +19,7 @@ from chute.worker.execute import Executor
 from chute.worker.held import Ended, Held
 from chute.worker.slots import Slots
 from chute.worker.start import Starter
-from chute.worker.verdict import describe, refuse
+from chute.worker.verdict import MAX_LOGGED, describe, refuse
 from worker.made import held, lane
 
 
@@ -172,8 +172,8 @@ def test_a_retry_counts_and_a_snooze_does_not() -> None:
     assert abs(json.loads(retry.body)["@due"] - (time.time() + 5) * 1000) < 2000
     snooze = run(queue_of(fail), held(b'{"job_id":"a","kind":"snooze"}'))
     assert (snooze.delay, undated(snooze)) == (2000, '{"job_id":"a","kind":"snooze"}')
-    snooze = run(queue_of(fail, retries=1), held(b'{"job_id":"a","kind":"snooze","@attempt":1}'))
-    assert (snooze.delay, undated(snooze)) == (2000, '{"job_id":"a","kind":"snooze","@attempt":1}')
+    snooze = run(queue_of(fail, retries=1), held(b'{"job_id":"a","kind":"snooze","@attempt":3}'))
+    assert (snooze.delay, undated(snooze)) == (2000, '{"job_id":"a","kind":"snooze","@attempt":3}')
 
 
 def test_a_job_without_an_id_gets_one_before_it_runs_again() -> None:
@@ -208,7 +208,28 @@ def test_an_error_that_cannot_be_judged_is_a_failure(caplog: pytest.LogCaptureFi
     object.__setattr__(queue.tasks["fail"].policy, "retry_on", [ValueError])  # what registration refuses
     outcome = run(queue, held(b'{"job_id":"a","kind":"value"}'))
     assert outcome == Failed("failed", "ValueError: no")
-    assert "cannot be judged" in caplog.text
+    assert "what became of job a cannot be judged" in caplog.text
+
+
+@pytest.mark.parametrize(("name", "shown"), [('"job_id":"mine",', "job mine"), ("", "job 1001")])
+@pytest.mark.parametrize(("kind", "retries", "says"), [("snooze", 0, "will run again"), ("value", 0, "failed for good")])
+def test_a_log_line_names_the_job_or_its_lease_and_the_place(
+    caplog: pytest.LogCaptureFixture, name: str, shown: str, kind: str, retries: int, says: str
+) -> None:
+    caplog.set_level("INFO")
+    run(queue_of(fail, retries=retries), held(b'{%s"kind":"%s"}' % (name.encode(), kind.encode())))
+    (line,) = caplog.messages
+    assert line.startswith(f"{shown} of task fail {says}")
+    assert re.search(r" at \S*test_execute\.py:\d+", line)
+
+
+@pytest.mark.parametrize(("name", "shown"), [("mine", "job mine of queue jobs was refused"), ("", "an entry of queue jobs was refused")])
+def test_a_refusal_is_said_once_and_cut(caplog: pytest.LogCaptureFixture, name: str, shown: str) -> None:
+    job = held(b"{}")
+    refuse(job, Refused("unknown_task", "x" * 2000, name, "t" * 300))
+    assert caplog.messages[0].startswith(shown)
+    assert 0.9 * MAX_LOGGED < caplog.messages[0].count("x") < MAX_LOGGED
+    assert (len(job.task), job.result_ttl) == (256, 3600)
 
 
 def test_a_job_that_would_outgrow_the_limit_is_kept_whole(caplog: pytest.LogCaptureFixture) -> None:
@@ -222,6 +243,21 @@ def test_a_job_that_would_outgrow_the_limit_is_kept_whole(caplog: pytest.LogCapt
     outcome = run(queue_of(padded), job)
     assert isinstance(outcome, Failed)
     assert (outcome.reason, outcome.error[:16]) == ("failed", "ValueError: no (")
+    assert "job a of task padded failed: " in caplog.text
+
+
+def test_a_job_that_just_fits_into_the_limit_runs_again() -> None:
+    again = run(queue_of(fail), held(b'{"job_id":"a","kind":"retry"}'))
+    assert isinstance(again, Again)
+    noted = len(again.body) - len('{"job_id":"a","kind":"retry"}')
+
+    async def padded(kind: str, pad: str) -> None:
+        await fail(kind)
+
+    for room, fits in ((noted, True), (noted - 1, False)):
+        empty = b'{"job_id":"a","kind":"retry","pad":""}'
+        job = held(empty.replace(b'""}', b'"' + b"x" * ((1 << 20) - room - len(empty)) + b'"}'))
+        assert isinstance(run(queue_of(padded), job), Again if fits else Failed)
 
 
 class Line:

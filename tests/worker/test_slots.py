@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from chute.holdings import Holdings
 from chute.outcome import Released
 from chute.worker.desk import Opened
 from chute.worker.held import Held
@@ -143,3 +144,74 @@ def test_a_suspect_starts_when_nothing_is_left_that_runs() -> None:
     slots.came.append((slots.suspect, Released()))
     assert not slots.alone, "it has run, and the loop has not yet looked"
     assert len(slots.unstarted) == 2
+
+
+@given(st.data())
+def test_all_figures_of_any_hand(data: st.DataObject) -> None:
+    """Reckoned here once more, from nothing but how many there are of each kind."""
+    some = st.integers(0, 6)
+    concurrency, threads, plain = data.draw(st.integers(1, 12)), data.draw(st.integers(1, 6)), data.draw(st.booleans())
+    running, ready, parked, threaded = (data.draw(some) for _ in range(4))
+    came, asked, prefetch = data.draw(st.integers(0, threaded)), data.draw(some), data.draw(some)
+    suspect = data.draw(st.sampled_from(["", "waits", "runs", "is parked", "is in a thread"]))
+    stopping, held_up, quota = data.draw(st.booleans()), data.draw(st.booleans()), data.draw(st.sampled_from([None, 0, 1, 2]))
+
+    slots = Slots(concurrency, threads, plain=plain)
+    held = [jobs(count, first) for count, first in ((running, 1), (ready, 100), (parked, 200), (threaded, 300))]
+    if suspect:
+        (slots.suspect,) = jobs(1, 400)
+        if suspect != "waits":
+            held[{"runs": 0, "is parked": 2, "is in a thread": 3}[suspect]].append(slots.suspect)
+    on_loop, waiting, at_threads, in_threads = held
+    slots.running.update(on_loop)
+    slots.ready.extend(waiting)
+    slots.parked.update(dict.fromkeys(at_threads, OPENED))
+    slots.threaded.update(in_threads)
+    slots.came += [(job, Released()) for job in in_threads[:came]]
+    slots.asked, slots.prefetch, slots.stopping, slots.held_up, slots.quota = asked, prefetch, stopping, held_up, quota
+
+    plain_ones = len(at_threads) + len(in_threads) - came
+    taken = len(on_loop) + plain_ones
+    closed = bool(suspect) or held_up or quota == 0
+    idle = not (on_loop or at_threads or in_threads)
+    may_start = idle and not stopping and not held_up and quota != 0
+    opened = not stopping and not closed and (plain or taken < concurrency)
+    behind = not plain and bool(at_threads) and plain_ones > threads
+    free = 0 if closed else concurrency - taken - ready - asked
+    if suspect:
+        startable = 1 if may_start else 0
+    elif not opened:
+        startable = 0
+    else:
+        startable = ready if plain else min(ready, concurrency - taken)
+    unstarted = ([slots.suspect] if suspect == "waits" else []) + waiting + at_threads
+    everything = [*on_loop, *waiting, *at_threads, *in_threads, *([slots.suspect] if slots.suspect else [])]
+
+    assert slots.allowance == concurrency + prefetch
+    assert (slots.taken, slots.closed, slots.full) == (taken, closed, closed or taken >= concurrency)
+    assert (slots.open, slots.alone, slots.startable) == (opened, may_start, startable)
+    assert (slots.free, slots.room) == (free, 0 if closed or behind else free + prefetch)
+    assert slots.unstarted == unstarted
+    assert {*slots.started} == {*on_loop, *in_threads}
+    assert slots.leases(LANE.holdings) == {job.lease for job in everything}
+    assert slots.leases(Holdings("jobs", "another")) == set()
+    assert slots.empty == (not everything)
+
+
+def test_who_is_started_is_counted_only_where_there_is_a_quota() -> None:
+    slots = Slots(1)
+    slots.spend()
+    assert (slots.quota, slots.done) == (None, 0)
+    slots.quota = 2
+    slots.spend()
+    assert slots.quota == 1
+
+
+def test_a_suspect_is_taken_back_alone_or_stays() -> None:
+    slots = holding(10, ready=1)
+    (slots.suspect,) = jobs(1, 700)
+    suspect, waits = slots.suspect, list(slots.ready)
+    assert slots.take_back(waits) == waits
+    assert slots.suspect is suspect
+    assert slots.take_back([suspect]) == [suspect]
+    assert slots.suspect is None
