@@ -11,7 +11,7 @@ import pytest
 
 import chute
 from chute.envelope import Refused
-from chute.outcome import Again, Completed, Failed, Outcome, Released
+from chute.outcome import Again, Completed, Failed, Outcome, Released, cut
 from chute.worker import execute
 from chute.worker.board import Board
 from chute.worker.desk import Desk
@@ -229,7 +229,7 @@ def test_a_refusal_is_said_once_and_cut(caplog: pytest.LogCaptureFixture, name: 
     refuse(job, Refused("unknown_task", "x" * 2000, name, "t" * 300))
     assert caplog.messages[0].startswith(shown)
     assert 0.9 * MAX_LOGGED < caplog.messages[0].count("x") < MAX_LOGGED
-    assert (len(job.task), job.result_ttl) == (256, 3600)
+    assert (job.task, job.result_ttl) == (cut("t" * 300, 256), 3600)
 
 
 def test_a_job_that_would_outgrow_the_limit_is_kept_whole(caplog: pytest.LogCaptureFixture) -> None:

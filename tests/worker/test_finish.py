@@ -182,13 +182,14 @@ def test_of_a_batch_only_what_was_not_accepted_is_sent_again(finisher: Finisher,
 
 
 def test_a_job_that_another_worker_took_over_is_told_of_once(finisher: Finisher, caplog: pytest.LogCaptureFixture) -> None:
-    stale, repeated = job(lease=1), job(lease=2)
+    stale, repeated = job("", lease=1), job(lease=2)
     repeated.holdings, repeated.repeated = stale.holdings, True
     for each in (stale, repeated):
         finisher.add([(each, Released())])
     ((_, records),) = finisher.batches()
     finisher.answered(records, b"00")
-    assert sum("was taken over" in message for message in caplog.messages) == 1
+    (line,) = [message for message in caplog.messages if "was taken over" in message]
+    assert line.startswith("job 1 was")
 
 
 def test_a_round_trip_carries_no_more_than_it_can_deliver(finisher: Finisher) -> None:
@@ -201,3 +202,50 @@ def test_a_round_trip_carries_no_more_than_it_can_deliver(finisher: Finisher) ->
         sent += [len(records) for _, records in batches]
     assert sent == [5, 5]
     assert finisher.unanswered == 10
+
+
+@pytest.mark.parametrize(("reason", "status"), [("expired", "expired"), ("aborted", "failed"), ("failed", "failed"), ("gave_up", "failed")])
+def test_a_failure_has_a_status(reason: str, status: str) -> None:
+    _, packed = unpacked(Failed(reason, "E"), job())
+    assert packed[4:6] == ["status", status]
+
+
+@pytest.mark.parametrize(("ttl", "kept"), [(0, 1), (1, 1), (60, 60)])
+def test_what_the_server_gets_always_has_an_end(ttl: int, kept: int) -> None:
+    assert unpacked(Failed("failed", "E"), job(ttl=ttl))[1][2] == kept
+
+
+def test_a_small_one_does_not_overtake_what_there_was_no_room_for(finisher: Finisher) -> None:
+    sizes = [700_000, 700_000, 1]
+    jobs = [job(lease=i) for i in range(3)]
+    for each, size in zip(jobs, sizes, strict=True):
+        each.holdings = jobs[0].holdings
+        finisher.add([(each, Completed(["answer", "x" * size]))])
+    first, second = finisher.batches(), finisher.batches()
+    assert [[each.held.lease for each in records] for _, records in (*first, *second)] == [[0], [1, 2]]
+
+
+def test_what_is_here_or_under_way_is_known_by_its_identity(finisher: Finisher) -> None:
+    ours, under_way, others = job(lease=1), job(lease=2), job(lease=3)
+    under_way.holdings = ours.holdings
+    finisher.add([(under_way, Released())])
+    finisher.batches()
+    finisher.add([(ours, Released()), (others, Released())])
+    assert finisher.leases(ours.holdings) == {1, 2}
+    assert finisher.leases(others.holdings) == {3}
+    assert finisher.leases(job().holdings) == set()
+
+
+def test_what_has_its_result_elsewhere_leaves_its_lease_only_then(later: Later) -> None:
+    stored: list[tuple[Any, Callable[[Any], None]]] = []
+    finisher = Finisher(later, later.forgot, lambda made, then: stored.append((made, then)))
+    done, failed, unread = job(lease=1), job(lease=2), job(lease=3, ttl=0)
+    failed.holdings = unread.holdings = done.holdings
+    finisher.add([(done, Completed(["answer", "x"])), (failed, Failed("failed", "E")), (unread, Completed([]))])
+    assert [made.held.lease for made, _ in stored] == [1, 2]
+    assert (finisher.ready, finisher.unanswered, finisher.leases(done.holdings)) == (1, 2, {1, 2, 3})
+    for made, then in stored:
+        then(made)
+    assert (finisher.ready, finisher.unanswered) == (3, 0)
+    kept = [(each.job_id, msgspec.msgpack.decode(each.packed)[:2]) for each in finisher.waiting]
+    assert kept == [("", ["drop", 3]), ("", ["drop", 1]), ("", ["fail", 2])]
