@@ -41,12 +41,12 @@ def alive(pid: int) -> bool:
         return False
 
 
-def files_open(pid: int, but: Path) -> int:
-    """How many file descriptors it has, but for those in one folder."""
-    found = 0
+def files_open(pid: int, but: Path) -> list[str]:
+    """What its file descriptors are, but for those in one folder."""
+    found = list[str]()
     for each in Path(f"/proc/{pid}/fd").iterdir():
         with contextlib.suppress(OSError):  # closed meanwhile
-            found += not os.readlink(each).startswith(str(but))
+            found += [] if (what := os.readlink(each)).startswith(str(but)) else [what]
     return found
 
 

@@ -212,9 +212,8 @@ class Stage:
         servers that they have asked since who has what; and about the memory that they had."""
         kept = [pid for pid in self._before if pid in self.fleet.pids()]
         if not until(lambda: all(self._size(pid)[0] <= self._before[pid][0] + asked for pid in kept), 5):
-            self.complaints.append(
-                f"workers keep more files open than before: {[self._size(pid)[0] - self._before[pid][0] for pid in kept]}"
-            )
+            more = {pid: files for pid in kept if len(files := self._files(pid)) > self._before[pid][0] + asked}
+            self.complaints.append(f"workers keep more files open than before ({[self._before[pid][0] for pid in more]}): {more}")
         grown = max([0, *[self._size(pid)[1] - self._before[pid][1] for pid in kept]])
         self.expect(grown < 20 << 20, f"a worker grew by {grown >> 20} MiB")
 
@@ -224,12 +223,13 @@ class Stage:
         return client
 
     def _look_before(self) -> None:
-        """Notes the files and the memory of each process, once, before the first fault: while connections are cut one may be missing."""
+        """Notes the files and the memory of each process, once, before the first fault, for a second: a supervisor connects when its processes
+        are at work already, and while connections are cut one may be missing."""
         if not self._before:
             looks = []
             for _ in range(10):
                 looks.append({pid: self._size(pid) for pid in self.fleet.pids()})
-                time.sleep(0.03)
+                time.sleep(0.1)
             self._before = {pid: (max(look.get(pid, size)[0] for look in looks), size[1]) for pid, size in looks[-1].items()}
 
     def _held(self, pids: Sequence[int]) -> int:
@@ -238,7 +238,10 @@ class Stage:
 
     def _size(self, pid: int) -> tuple[int, int]:
         """Its open files, without its notes, and its memory."""
-        return processes.files_open(pid, self.notes), processes.memory(pid)
+        return len(self._files(pid)), processes.memory(pid)
+
+    def _files(self, pid: int) -> list[str]:
+        return processes.files_open(pid, self.notes)
 
     def _struck(self, name: str) -> None:
         """A proxy did something to a command of that name."""

@@ -41,7 +41,16 @@ def cells(entry: Entry) -> str:
 
 def rows(ledger: Ledger) -> str:
     """A table of rows."""
-    return f"`{ledger.command}`\n\n{HEAD}" + "\n".join(map(cells, ledger.entries))
+    said = [f"* {each.row} on {each.server}: {why}" for each in ledger.entries for why in each.complaints or [each.skipped] if why]
+    return "\n".join(
+        [
+            f"`{ledger.command}`",
+            "",
+            HEAD.strip(),
+            *map(cells, ledger.entries),
+            *(["", "What was said of those that are not ok:", "", *said] if said else []),
+        ]
+    )
 
 
 def sums(entries: Iterable[Entry]) -> str:

@@ -58,6 +58,7 @@ def is_narrow(stage: Stage) -> None:
         before = set(stage.client.hkeys(final.WORKERS))
         road.rate = NARROW
         stage.push({f"fat-{n}-{i}": {"@task": "work", "ms": 20, "@pad": "x" * FAT} for i in range(1, 6)})
+        until(lambda: stage.gauge.leases > 0, 2)
         stage.strike_server("10 kB/s", lambda: time.sleep(8))
         stage.expect(before == set(stage.client.hkeys(final.WORKERS)), "workers were taken for dead")
         road.rate = float("inf")
