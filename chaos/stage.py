@@ -59,7 +59,7 @@ class Stage:
         self.complaints: list[str] = []
         self._src = src
         self._listening = 0
-        self._before: dict[int, tuple[int, int]] = {}
+        self._before: dict[int, tuple[int, int, list[str]]] = {}
         self._opened = ExitStack()
         self._sent = oracle.Notebook("sent")
 
@@ -133,9 +133,9 @@ class Stage:
             raise Failure("no job was started within 20 s")
         self._look_before()
 
-    def push(self, jobs: dict[str, dict[str, Any]]) -> None:
+    def push(self, jobs: dict[str, dict[str, Any]], to: str = final.QUEUE) -> None:
         """Puts jobs in, in one command, as accepted ones."""
-        self.client.lpush(final.QUEUE, *[json.dumps({"job_id": job, **fields}) for job, fields in jobs.items()])
+        self.client.lpush(to, *[json.dumps({"job_id": job, **fields}) for job, fields in jobs.items()])
         for job in jobs:
             self._sent.note("accepted", job, oracle.now())
 
@@ -213,7 +213,7 @@ class Stage:
         kept = [pid for pid in self._before if pid in self.fleet.pids()]
         if not until(lambda: all(self._size(pid)[0] <= self._before[pid][0] + asked for pid in kept), 5):
             more = {pid: files for pid in kept if len(files := self._files(pid)) > self._before[pid][0] + asked}
-            self.complaints.append(f"workers keep more files open than before ({[self._before[pid][0] for pid in more]}): {more}")
+            self.complaints.append(f"workers keep more files open than before: {[(self._before[pid][2], more[pid]) for pid in more]}")
         grown = max([0, *[self._size(pid)[1] - self._before[pid][1] for pid in kept]])
         self.expect(grown < 20 << 20, f"a worker grew by {grown >> 20} MiB")
 
@@ -230,7 +230,8 @@ class Stage:
             for _ in range(10):
                 looks.append({pid: self._size(pid) for pid in self.fleet.pids()})
                 time.sleep(0.1)
-            self._before = {pid: (max(look.get(pid, size)[0] for look in looks), size[1]) for pid, size in looks[-1].items()}
+            files = {pid: self._files(pid) for pid in looks[-1]}
+            self._before = {pid: (max(look.get(pid, size)[0] for look in looks), size[1], files[pid]) for pid, size in looks[-1].items()}
 
     def _held(self, pids: Sequence[int]) -> int:
         """How many jobs these processes have started and not ended."""

@@ -28,6 +28,8 @@ VOTES = 2.0
 PARTITIONS = 8
 ASIDE = 2.0
 """Seconds in which the partitions of nodes that live begin a job."""
+ASIDE_JOBS = 5000
+"""Of those, as many as have their places in partitions of nodes that live, wait there: some ten seconds of work."""
 PARTIAL = (*APPEND_ONLY, "--cluster-require-full-coverage", "no")
 """Else all nodes refuse everything for as long as one has no successor."""
 KINDS = ("chute", "confirmed")
@@ -136,6 +138,9 @@ def spread(stage: Stage) -> None:
     stage.partition(PARTITIONS)
     owners = {n: stage.cluster.owner(f"{final.QUEUE}:{n}") for n in range(PARTITIONS)}
     gone = stage.cluster.owner(final.QUEUE)
+    for n in [n for n, owner in owners.items() if owner is not gone]:  # who sends to all of them stands still with one of them
+        waits = [job for job in (f"aside-{i}" for i in range(ASIDE_JOBS)) if crc32(job.encode()) % PARTITIONS == n]
+        stage.push({job: {"@task": "work", "ms": 50} for job in waits}, f"{final.QUEUE}:{n}")
     node_killed(stage)
     aside = [run for run in oracle.read(stage.notes).all_runs() if owners[crc32(run.job.encode()) % PARTITIONS] is not gone]
     stage.expect({each is gone for each in owners.values()} == {True, False}, "the node that died had all partitions, or none")
