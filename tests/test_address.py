@@ -188,6 +188,9 @@ def test_what_surrounds_a_password_is_shown() -> None:
         ("redis://h?socket_timeout=x", "Invalid value for 'socket_timeout'"),
         ("redis://h:port", "a port is a number"),
         ("redis+cluster://h?foo=1", "there is no option foo"),
+        ("redis://:p@h?foo=1", "there is no option foo"),
+        ("redis://:?secret=@h", "in a password, "),
+        ("redis://:p?secret=1&x=@h", "in a password, "),
     ],
 )
 def test_an_option_that_the_client_does_not_take(url: str, says: str) -> None:

@@ -161,7 +161,8 @@ def _known(url: str) -> tuple[str, str]:
     except (ValueError, TypeError, redis.RedisError) as error:  # its own words may quote the password
         strange = re.search(r"unexpected keyword argument '(\w+)'", str(error))
         port = "a port is a number up to 65535" if "port" in str(error).lower() else str(error)
-        why = f"there is no option {strange[1]}" if strange else _ESCAPES if "@" in rest else port
+        after = rest.partition("?")[2]  # with an @ there, what looks like an option may be the rest of a password
+        why = f"there is no option {strange[1]}" if strange and not re.search("@|%40", after) else _ESCAPES if "@" in rest else port
         return "", f" ({why})"
     return known, ""
 
