@@ -269,3 +269,17 @@ def test_what_is_no_url_of_several_servers(url: str, says: str) -> None:
 @pytest.mark.parametrize("url", ["redis://a:1", "unix:///s", "http://a", ""])
 def test_one_server_is_not_several(url: str) -> None:
     assert several(url) is None
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        'redis://:"@:111secret&%=@host',
+        "redis://:?secret=@host",
+        "redis://u:p?password=secret@h",
+        "redis://h?password=sec@secret",
+        "secret&%=@h",
+    ],
+)
+def test_what_may_be_a_login_or_an_option_is_hidden_as_both(url: str) -> None:
+    assert "secret" not in redact(url)

@@ -207,8 +207,12 @@ def user_of(url: str) -> str:
 
 def redact(url: str) -> str:
     """The URL without its passwords, for people's eyes. Where it is not clear what is a password, more is hidden."""
-    url = _without_options(str(url).translate(_IGNORED))  # first: what stands in them may look like a login
-    return _NO_PORT.sub(r"\1***", _without_login(url))
+    url = str(url).translate(_IGNORED)
+    shown = _without_options(url)  # first: what stands in them may look like a login
+    if shown.count("@") < url.count("@"):  # or what looks like an option is of a login
+        scheme = _SCHEME.match(url)
+        return f"{scheme[0] if scheme else ''}***"
+    return _NO_PORT.sub(r"\1***", _without_login(shown))
 
 
 def _without_options(url: str) -> str:
