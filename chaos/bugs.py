@@ -102,7 +102,7 @@ MORE = (
         (Edit("admin.py", "of_queue.get(name, [])", "endpoint.run(store.lists())"),),
     ),
     Bug("due jobs are moved one at a time", "L07", "until all were released", (Edit("holdings.py", "(want=PROMOTED)", "(want=1)"),)),
-    Bug("a URL is shown whole", "W07", "a password is shown", (Edit("address.py", "url = _without_options(str(url).translate(_IGNORED))", "return url"),)),
+    Bug("a URL is shown whole", "W07", "a password is shown", (Edit("address.py", "    url = str(url).translate(_IGNORED)\n", "    return url\n"),)),
     Bug("a job is popped without a lease", "L08", "lost", _KNOWN["a job is popped without a lease"]),
 )  # fmt: skip
 

@@ -14,6 +14,7 @@ import os
 import random
 import signal
 import sys
+import threading
 import time
 from collections.abc import Callable
 from functools import partial
@@ -101,7 +102,10 @@ def batch(name: str, first: int, size: int, chance: random.Random, lowest: int, 
 def main() -> None:
     """Sends at the rate, until SIGTERM."""
     kind, name, seed, rate, lowest, highest = sys.argv[1:]
-    ended: list[int] = []  # no Event: one that is set in a signal handler, while its own thread looks at it, waits for itself
+    never, ended = (
+        threading.Event(),
+        list[int](),
+    )  # an Event that is set in a signal handler, while its own thread looks at it, waits for itself
     signal.signal(signal.SIGTERM, lambda number, _: ended.append(number))
     chance = random.Random(seed)  # the same jobs for the same seed
     send = sender(kind)
@@ -110,7 +114,7 @@ def main() -> None:
         size = chance.choice((1, 1, 1, 5))
         send(batch(name, sent + 1, size, chance, int(lowest), int(highest)), chance)
         sent += size
-        time.sleep(max(0.0, began + sent / float(rate) - time.monotonic()))
+        never.wait(max(0.0, began + sent / float(rate) - time.monotonic()))
         began = max(began, time.monotonic() - sent / float(rate) - 1)  # what an outage kept it from is not made up for
 
 
