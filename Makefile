@@ -17,7 +17,7 @@ help:
 	@echo "make demo    see it work: a server, a worker and some thousand questions"
 	@echo "make test    the tests, on servers of their own"
 	@echo "make chaos   faults of every kind against real workers and servers, and a judge"
-	@echo "make chaos-all   all of them: an hour and more"
+	@echo "make chaos-all   all of them: half an hour"
 	@echo "make fuzz    hostile input of every kind, a minute each; longer: make fuzz SECONDS=1200"
 	@echo "make mutate  wrong changes to the core, one at a time: a test must notice each; an hour"
 	@echo "make setup   .venv with everything, and .venv/bin/chute"

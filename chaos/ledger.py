@@ -61,7 +61,7 @@ def line(entry: Entry) -> tuple[str, ...]:
 
 
 def kept(command: str, entries: Iterable[Entry]) -> bytes:
-    """The ledger as JSON, an entry a line."""
+    """The ledger as JSON."""
     return msgspec.json.format(msgspec.json.encode(Ledger(command, list(entries))), indent=1) + b"\n"
 
 

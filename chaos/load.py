@@ -102,10 +102,8 @@ def batch(name: str, first: int, size: int, chance: random.Random, lowest: int, 
 def main() -> None:
     """Sends at the rate, until SIGTERM."""
     kind, name, seed, rate, lowest, highest = sys.argv[1:]
-    never, ended = (
-        threading.Event(),
-        list[int](),
-    )  # an Event that is set in a signal handler, while its own thread looks at it, waits for itself
+    never = threading.Event()
+    ended: list[int] = []  # an Event that is set in a signal handler, while its own thread looks at it, waits for itself
     signal.signal(signal.SIGTERM, lambda number, _: ended.append(number))
     chance = random.Random(seed)  # the same jobs for the same seed
     send = sender(kind)

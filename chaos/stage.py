@@ -223,13 +223,12 @@ class Stage:
         return client
 
     def _look_before(self) -> None:
-        """Notes the files and the memory of each process, once, before the first fault, for a second: a supervisor connects when its processes
-        are at work already, and while connections are cut one may be missing."""
+        """Notes the files and the memory of each process, once, before the first fault: while connections are cut one may be missing."""
         if not self._before:
             looks = []
             for _ in range(10):
                 looks.append({pid: self._size(pid) for pid in self.fleet.pids()})
-                time.sleep(0.1)
+                time.sleep(0.03)
             files = {pid: self._files(pid) for pid in looks[-1]}
             self._before = {pid: (max(look.get(pid, size)[0] for look in looks), size[1], files[pid]) for pid, size in looks[-1].items()}
 

@@ -30,8 +30,6 @@ ASIDE = 2.0
 """Seconds in which the partitions of nodes that live begin a job."""
 ASIDE_JOBS = 5000
 """Of those, as many as have their places in partitions of nodes that live, wait there: some ten seconds of work."""
-PARTIAL = (*APPEND_ONLY, "--cluster-require-full-coverage", "no")
-"""Else all nodes refuse everything for as long as one has no successor."""
 KINDS = ("chute", "confirmed")
 
 
@@ -162,5 +160,5 @@ ROWS = (
         "H09", "a slot moves at once, or is kept from it", "nothing lost, no duplicate", moved_at_once, 6,
         outage=2, options=APPEND_ONLY, place=Cluster, asked=6, kinds=("valkey",),
     ),
-    Row("P01", "a node dies that has partitions of the queue", COUNTED, spread, 1, outage=8, options=PARTIAL, place=Cluster, asked=6),
+    Row("P01", "a node dies that has partitions of the queue", COUNTED, spread, 1, outage=8, options=APPEND_ONLY, place=Cluster, asked=6),
 )  # fmt: skip

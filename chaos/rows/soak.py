@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable
 from functools import partial
 
-from chaos import faults, final
+from chaos import faults
 from chaos.fleet import DEAD_AFTER, Failure, Worker
 from chaos.rows import APPEND_ONLY, Row
 from chaos.rows.workers import CHILDREN, stops
@@ -23,8 +23,6 @@ def soak(stage: Stage) -> None:
     stage.workers(1)
     stage.workers(1, *CHILDREN)
     stage.workers(2)
-    until(lambda: stage.client.hlen(final.WORKERS) == 5, 20)  # who is struck before it is there is nobody's measure
-    time.sleep(1)
     stage.produce(100)
     end, n = time.monotonic() + MINUTE * stage.times, 0
     while time.monotonic() < end:

@@ -72,7 +72,7 @@ def test_a_task_runs_on_a_queue_of_its_own_until_the_time_is_over(app: Path, ser
     run, left = map(int, re.findall(r"(\d+) jobs, one worker process; (\d+) did not end", rows["drain"])[0])
     assert 4 <= run <= 60
     assert run + left == 400
-    assert 45 <= float(rows["handler"].split()[2]) < 500
+    assert 49 <= float(rows["handler"].split()[2]) < 80  # a loop may be a millisecond early
     assert rows["slots"].split()[2:] == ["of", "2", "busy"]
     assert rows["limit:"].startswith("limit: the slots")
     assert client.keys() == [b"queue:jobs"]

@@ -87,6 +87,27 @@ def test_what_was_finished_is_counted_by_the_minute(server: Server) -> None:
     assert all(client.ttl(key) > 0 for key in client.scan_iter("counts:*"))
 
 
+def test_what_was_finished_is_counted_where_the_server_forgets_its_scripts(server: Server) -> None:
+    client, queue = server.client(), chute.Queue("jobs", url=server.url)
+    queue.task(Sleeper().note)
+
+    def counted() -> int:
+        return sum(int(client.hget(key, "completed") or 0) for key in client.scan_iter("counts:*"))
+
+    async def main() -> None:
+        async with working(queue) as engine:
+            for n in range(1, 11):
+                client.lpush(KEYS.queue, "{}", "{}", "{}")
+                await until(lambda n=n: engine.totals["completed"] == 3 * n and engine.shuttles[0].quiet)
+                for _ in range(100):  # for longer than a beat
+                    client.script_flush()
+                    await asyncio.sleep(0.005)
+            await until(lambda: counted() >= 30)
+
+    asyncio.run(main())
+    assert counted() == 30
+
+
 def test_dead_letters_are_bounded_by_number_and_by_age(server: Server, caplog: pytest.LogCaptureFixture) -> None:
     client = server.client()
     now_ms = int(time.time() * 1000)

@@ -84,12 +84,8 @@ class Supervisor:
         """What still runs is to be given back at once."""
         self._watch = Watch(self.agent.report)
         loop = asyncio.get_running_loop()
-        for number, act in (
-            (signal.SIGTERM, self.stop),
-            (signal.SIGINT, self.stop),
-            (signal.SIGHUP, self._hang_up),
-            (signal.SIGCHLD, self._reap),
-        ):
+        acts = {signal.SIGTERM: self.stop, signal.SIGINT: self.stop, signal.SIGHUP: self._hang_up, signal.SIGCHLD: self._reap}
+        for number, act in acts.items():
             loop.add_signal_handler(number, act)
         try:
             await self._work()
@@ -112,13 +108,22 @@ class Supervisor:
             self._do(see_off(child, self.start.grace, self._now))
 
     async def _work(self) -> None:
-        """From the first child to the end of the last. The first is alone: what keeps it from working would keep the others too."""
+        """From the first child to the end of the last."""
         if self.changed:
             self._do(clock.every(OBSERVE_EVERY, self._look_at_files))
+        if not await self._take_seats():
+            return
+        await asyncio.gather(*[self._keep(seat) for seat in range(len(self._seats))])
+        await asyncio.gather(*[child.gone.wait() for child in self.children])  # one that was to succeed another has no seat
+        await self._settled()
+
+    async def _take_seats(self) -> bool:
+        """Starts the children; whether any works. The first is alone: what keeps it from working would keep the others too. In a step of its
+        own, which ends: what it knows them by would keep the memory of those that have gone."""
         first = await self._begin()
         if first is None or first.ready is None:
             self._code = 0 if self.stopping else max(1, (first and first.code) or 0)
-            return
+            return False
         self.came_up(first.ready)
         self._do(clock.every(EVERY, self._look))
         self._do(clock.every(OBSERVE_EVERY, self.observer))
@@ -130,9 +135,7 @@ class Supervisor:
             else:
                 seats.append(child)
         self._seats = seats
-        await asyncio.gather(*[self._keep(seat) for seat in range(len(self._seats))])
-        await asyncio.gather(*[child.gone.wait() for child in self.children])  # one that was to succeed another has no seat
-        await self._settled()
+        return True
 
     async def _begin(self) -> Child | None:
         """The first child, once it is ready or there is no hope that it will be."""

@@ -8,6 +8,7 @@ import logging
 import math
 from collections import Counter
 from collections.abc import Coroutine
+from functools import partial
 from typing import Any
 
 import redis
@@ -131,8 +132,14 @@ class Tender:
             new = lane.meter.totals + Counter({f"d{n}": count for n, count in enumerate(lane.meter.histogram)}) - lane.counted
             if new and lane.route.line.up and lane.route.ahead:
                 minute = int((clock.now() + lane.route.ahead) // 60)
-                lane.route.line.send([lane.holdings.count(minute, new)], lambda _: None)
+                lane.route.line.send([lane.holdings.count(minute, new)], partial(self._counted, lane, new))
                 lane.counted += new
+
+    def _counted(self, lane: Lane, new: Counter[str], replies: list[Any] | None) -> None:
+        """A server that did not know the script has counted nothing, for certain: it goes with the next."""
+        if replies and isinstance(replies[0], redis.exceptions.NoScriptError):
+            lane.route.load()
+            lane.counted -= new
 
     def _overdue(self, held: Held) -> None:
         held.overdue = True
