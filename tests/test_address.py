@@ -158,6 +158,41 @@ def test_a_password_of_any_characters_is_never_shown(before: str, after: str) ->
 
 
 @pytest.mark.parametrize(
+    ("url", "why"),
+    [
+        (f"redis://user:a@{CANARY}/b@host:6379/0", "%2F"),
+        (f"redis://:a@{CANARY}?b@host", "%3F"),
+        (f"redis://:a@{CANARY}#b@host", "%23"),
+        (f"redis://{CANARY}/b@host", "%2F"),
+        (f"redis://{CANARY}?b@host", "%3F"),
+        (f"rediss://:a@host?password={CANARY}@b", "%40"),
+        (f"redis+sentinel://:a@{CANARY}/b@host:1/main", "%2F"),
+        (f"redis://host?password=a#{CANARY}", "%23"),
+        (f"redis://host?password=a&{CANARY}", "%26"),
+        ("redis://host/abc", "a database's number, as in redis://host:6379/0"),
+        ("redis://host/0/1", "a database's number"),
+        ("redis:///localhost", "a database's number"),
+        ("redis+sentinel://a:1/main/x", "a database's number"),
+        ("redis://host?db", "?name=value"),
+        ("unix:///tmp/a#b", "%23"),
+    ],
+)
+def test_nothing_is_taken_for_something_else(url: str, why: str) -> None:
+    """redis-py looks up the host that it reads there, and leaves out what it has no use for."""
+    with pytest.raises(ValueError, match="not a server's URL") as caught:
+        client_url(url)
+    assert why in str(caught.value)
+    assert CANARY not in "".join(traceback.format_exception(caught.value))
+
+
+@pytest.mark.parametrize(
+    "url", ["redis://host/", "redis://host/3/", "redis://", "redis:///2", "redis://host?password=a@b", "unix:///tmp/a@b?db=1&password=c@d"]
+)
+def test_what_can_be_read_in_one_way_is_taken(url: str) -> None:
+    assert client_url(url) == url
+
+
+@pytest.mark.parametrize(
     "url",
     [
         "redis://host:6379/0",
@@ -191,11 +226,14 @@ def test_what_surrounds_a_password_is_shown() -> None:
         ("redis://:p@h?foo=1", "there is no option foo"),
         ("redis://:?secret=@h", "in a password, "),
         ("redis://:p?secret=1&x=@h", "in a password, "),
+        ("redis+cluster://user:0?secret@host?db=1", "in a password, "),
+        ("redis+sentinel://user:0?secret@host/main?db=1", "does not name the primary"),
     ],
 )
 def test_an_option_that_the_client_does_not_take(url: str, says: str) -> None:
-    with pytest.raises(ValueError, match=says):
+    with pytest.raises(ValueError, match=says) as caught:
         client_url(url)
+    assert "secret" not in str(caught.value)
 
 
 @pytest.mark.parametrize(

@@ -25,6 +25,11 @@ _IGNORED = dict.fromkeys(map(ord, "\t\r\n"))
 """What the reader of a URL leaves out, wherever it stands."""
 _SENTINELS = "redis+sentinel://host:26379,host:26379/mymaster"
 _LOOKS_LIKE = f"redis://host:6379/0, unix:///path/to/socket, {_SENTINELS} or redis+cluster://host:6379,host:6379"
+_PARTS = re.compile(r"(?://([^/?#]*))?([^?#]*)(?:\?([^#]*))?", re.DOTALL)
+"""Of what follows the scheme: who and where, the path, the options."""
+_DATABASE = re.compile(r"/?[0-9]*/?")
+_OPTION = re.compile(r"[a-z_]+=", re.IGNORECASE)
+_AT = re.compile("@|%40")
 _ESCAPES = "in a password, / ? # @ are written %2F %3F %23 %40"
 _SCHEMES = {"redis": "redis", "rediss": "rediss", "valkey": "redis", "valkeys": "rediss", "unix": "unix"}
 _SEVERAL = re.compile(r"(rediss?|valkeys?)\+(sentinel|cluster)://((?:[^/?#]*@)?)([^/?@]*)(/[^?]*)?(\?.*)?", re.DOTALL)
@@ -153,6 +158,8 @@ def _known(url: str) -> tuple[str, str]:
     if not colon or scheme not in _SCHEMES:
         return "", f". A URL looks like {_LOOKS_LIKE}"
     known = f"{_SCHEMES[scheme]}:{rest}"
+    if overread := _overread(scheme, rest):
+        return "", f" ({overread})"
     try:
         options = {name: value for name, value in parse_url(known).items() if name not in _OF_POOLS}
         options.pop("connection_class", Connection)(**options)  # opens nothing
@@ -160,11 +167,27 @@ def _known(url: str) -> tuple[str, str]:
             return "", f" (it allows TLS below 1.2, which is not spoken: leave ssl_min_version out, or write {tls.FLOOR} or 772)"
     except (ValueError, TypeError, redis.RedisError) as error:  # its own words may quote the password
         strange = re.search(r"unexpected keyword argument '(\w+)'", str(error))
-        port = "a port is a number up to 65535" if "port" in str(error).lower() else str(error)
+        said = "a port is a number up to 65535" if "port" in str(error).lower() else _ESCAPES if _AT.search(rest) else str(error)
         after = rest.partition("?")[2]  # with an @ there, what looks like an option may be the rest of a password
-        why = f"there is no option {strange[1]}" if strange and not re.search("@|%40", after) else _ESCAPES if "@" in rest else port
+        why = f"there is no option {strange[1]}" if strange and not _AT.search(after) else _ESCAPES if "@" in rest else said
         return "", f" ({why})"
     return known, ""
+
+
+def _overread(scheme: str, rest: str) -> str:
+    """What redis-py would leave out or take for something else without a word: the rest of a password taken for a path, say, and what comes before
+    it for a host, which would be looked up. "" where there is no such thing."""
+    read = _PARTS.fullmatch(rest)
+    if not read:
+        return _ESCAPES if _AT.search(rest) else "a # ends a URL; in a name or a password it is written %23"
+    host, path, options = (part or "" for part in read.groups())
+    if "@" in host and "@" in path + options:
+        return _ESCAPES
+    if scheme != "unix" and not _DATABASE.fullmatch(path):
+        return _ESCAPES if _AT.search(rest) else "what follows the host is a database's number, as in redis://host:6379/0"
+    if not all(map(_OPTION.match, filter(None, options.split("&")))):
+        return _ESCAPES if _AT.search(rest) else "options are written ?name=value&name=value; in a value, & is written %26"
+    return ""
 
 
 def _several(url: str) -> tuple[Several | None, str]:
