@@ -142,6 +142,12 @@ def test_where_nothing_is_there(tmp_path: Path) -> None:
     assert done.stderr == f'chute: no module "app" here ({tmp_path}). Go to the directory that has it, or install its package\n'
 
 
+def test_a_directory_that_is_gone(tmp_path: Path) -> None:
+    command = f"cd {tmp_path}; rmdir {tmp_path}; {sys.executable} -P -m chute work app:jobs --url {NOWHERE}"
+    done = subprocess.run(["bash", "-c", command], check=False, capture_output=True, timeout=30, text=True)
+    assert (done.returncode, done.stderr) == (2, "chute: the current directory was deleted; go to where the module is\n")
+
+
 SCRIPT = '. Put what only a script should do under: if __name__ == "__main__"'
 
 

@@ -207,3 +207,12 @@ def test_whoever_stops_reading_the_ids_stops_no_job(server: Server, tmp_path: Pa
     command = f"{sys.executable} -m chute push jobs - --url {server.url} < {jobs} | head -1"
     subprocess.run(["bash", "-c", command], check=True, capture_output=True, timeout=30)
     assert server.client().llen("queue:jobs") == 5000
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="the system has no /dev/full")
+def test_ids_that_cannot_be_written_undo_nothing(server: Server) -> None:
+    command = f"{sys.executable} -m chute push full '{{}}' --url {server.url} > /dev/full"
+    done = subprocess.run(["bash", "-c", command], check=False, capture_output=True, timeout=30, text=True)
+    said = "chute: the output cannot be written: No space left on device. What was done before stands\n"
+    assert (done.returncode, done.stderr) == (1, said)
+    assert server.client().llen("queue:full") == 1

@@ -7,6 +7,7 @@ import ctypes
 import faulthandler
 import gc
 import os
+import select
 import signal
 import socket
 import sys
@@ -27,6 +28,8 @@ COMMAND = (sys.executable, "-P", "-c", "from chute.cli.child import main; main()
 """Starts one. -P: what lies in the current directory must not stand in for a module of ours."""
 LAST_SECOND = 1.0
 """Seconds that the process gets to end by itself, once nothing is left to lose."""
+TRIM_EVERY = 60.0
+"""Seconds after which free memory goes back to the system again."""
 _PR_SET_PDEATHSIG = 1
 
 
@@ -98,10 +101,13 @@ def _end_with(parent: int) -> None:
 
 
 def _read_to_the_end(supervisor: socket.socket) -> None:
-    """Nothing more is said on the wire: its end is the supervisor's, and so this process's, with all that its handlers started."""
+    """Nothing more is said on the wire: its end is the supervisor's, and so this process's, with all that its handlers started. Until then there is
+    time to keep the process small."""
+    said = select.poll()
+    said.register(supervisor, select.POLLIN)
     try:
-        while supervisor.recv(1):
-            pass
+        while not said.poll(TRIM_EVERY * 1000) or supervisor.recv(1):
+            heap.trim()
     except OSError:
         pass
     os.killpg(0, signal.SIGKILL)

@@ -1,6 +1,7 @@
-"""What commands share: the option `--url`, JSON lines, extras."""
+"""What commands share: the option `--url`, JSON lines, extras, the wait for Ctrl-C."""
 
 import importlib
+import signal
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -26,6 +27,19 @@ url_option = click.option(
     metavar="URL",
     help="The server (default: CHUTE_URL, REDIS_URL, else the embedded server).",
 )
+
+
+_ENDS = (signal.SIGINT, signal.SIGTERM)
+
+
+def hold_ends() -> None:
+    """From now on Ctrl-C and SIGTERM wait for `wait_for_end`. To be called before a thread starts: one from before takes them, and wakes nobody."""
+    signal.pthread_sigmask(signal.SIG_BLOCK, _ENDS)
+
+
+def wait_for_end() -> None:
+    """Returns at Ctrl-C or SIGTERM, also at one that has come since `hold_ends`."""
+    signal.sigwait(_ENDS)
 
 
 def extra(module: str, name: str) -> Any:

@@ -54,7 +54,10 @@ def load_task(target: str) -> tuple[str, str, Task[..., Any, Any]]:
 
 
 def _import(name: str, write: Write) -> ModuleType:
-    here = str(Path.cwd())
+    try:
+        here = str(Path.cwd())
+    except FileNotFoundError:
+        raise LoadError("the current directory was deleted; go to where the module is") from None
     if here not in sys.path:
         sys.path.insert(0, here)
     if "/" in name or name.endswith(".py"):

@@ -1,6 +1,7 @@
 """What every process of the command line says to people, and how it ends. Needs nothing of the commands: the processes that run jobs are small."""
 
 import contextlib
+import errno
 import os
 import socket
 import sys
@@ -13,6 +14,8 @@ from chute.errors import ChuteError, Rejected, ServerUnavailable, Unconfirmed
 
 DONE, FAILED, BAD_USE, NOT_THERE, NO_SERVER, UNKNOWN = range(6)
 """The exit codes: see `chute.cli`."""
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
+"""What is raised where a file that the output goes to takes no more."""
 
 
 def open_streams() -> None:
@@ -52,6 +55,11 @@ def ended(run: Callable[[], object]) -> NoReturn:
         fail(str(error), BAD_USE)
     except BrokenPipeError:
         sys.stderr.close()  # who read our output has gone
+    except OSError as error:
+        if error.errno not in _NO_ROOM or error.filename:
+            raise
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # at the end Python writes once more what could not be written
+        fail(f"the output cannot be written: {error.strerror}. What was done before stands", FAILED)
     sys.exit(DONE)
 
 

@@ -1,12 +1,9 @@
 """`chute metrics`: the whole-queue series for Prometheus, and each queue as JSON for scalers, over HTTP. One for all workers."""
 
-import signal
-import threading
-
 import click
 import msgspec
 
-from chute.cli.common import extra, url_option
+from chute.cli.common import extra, hold_ends, url_option, wait_for_end
 from chute.cli.messages import say, server_line
 from chute.cli.pages import show_pages
 from chute.connection import endpoint
@@ -37,9 +34,7 @@ def metrics(queues: tuple[str, ...], port: int, host: str) -> None:
         return Page(200, JSON, msgspec.json.encode(figures) + b"\n")
 
     where = server_line(endpoint())
+    hold_ends()
     url = show_pages(host, port, {"/metrics": lambda _: source.page(collector), "/queues/": backlog})
     say(f"{where} · figures at {url}/metrics · Ctrl-C ends")
-    ended = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: ended.set())
-    ended.wait()
+    wait_for_end()

@@ -1,13 +1,11 @@
 """`chute server`: holds the embedded server in the foreground."""
 
-import signal
-import threading
-
 import click
 
 from chute import server as embedded
 from chute import store, version
 from chute.address import Address
+from chute.cli.common import hold_ends, wait_for_end
 from chute.cli.messages import say, say_what_else_answers
 from chute.endpoint import Server
 
@@ -22,9 +20,7 @@ def server(context: click.Context, port: int | None) -> None:
     """
     if context.invoked_subcommand:
         return
-    ended = threading.Event()
-    for each in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(each, lambda *_: ended.set())
+    hold_ends()
     url = embedded.ensure()
     endpoint = Server(Address("", "embedded"))
     held = endpoint.take()  # as long as a client is connected, it stays
@@ -35,7 +31,7 @@ def server(context: click.Context, port: int | None) -> None:
     click.echo(f"redis-cli -s {embedded.socket_path()}")
     say(f"chute: embedded {version.name_of(endpoint.run(store.server_info()))}, data in {embedded.socket_path().parent}; Ctrl-C lets it go")
     say_what_else_answers(endpoint)
-    ended.wait()
+    wait_for_end()
     endpoint.pool().drop(held)
     endpoint.pool().close()
 
