@@ -123,9 +123,9 @@ class QueueModel:
 
     def reclaim(self, worker: str, chunk: int) -> int:
         """Gives back the youngest leases first; forgets the worker that holds none."""
-        if self.workers.get(worker, True):
-            return 0
         leases = self.leases.get(worker, {})
+        if self.workers.get(worker, True):
+            return -1 if leases else 0
         back = sorted(leases, reverse=True)[:chunk]
         for lease in back:
             self.queue.append(leases.pop(lease))

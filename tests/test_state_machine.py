@@ -23,9 +23,9 @@ WRONG_EDITS = {
     "claim holds only the first step": ("claim", "if #held > 0 then", "if #held > 0 and taken == 0 then"),
     "claim does not pass the wake on": ("claim", "  redis.call('LMOVE', KEYS[1], KEYS[2], 'LEFT', 'RIGHT')\n", ""),
     "finish drops the lease without storing": ("finish", "ok = store(key, r[3], r, 4)", "ok = true"),
-    "finish leaves fields of an earlier run": ("finish", "    call('DEL', key)\n", ""),
+    "finish leaves fields of an earlier run": ("finish", "    try('DEL', key)\n", ""),
     "finish forgets to drop the lease": ("finish", "call('HDEL', leases, unpack(gone))", "call('HDEL', leases, gone[1])"),
-    "release goes to the wrong end": ("finish", "call('RPUSH', KEYS[2], call('HGET'", "call('LPUSH', KEYS[2], call('HGET'"),
+    "release goes to the wrong end": ("finish", "try('RPUSH', KEYS[2], call('HGET'", "try('LPUSH', KEYS[2], call('HGET'"),
     "reclaim forgets a worker that holds something": ("reclaim", "if redis.call('EXISTS', KEYS[2]) == 0 then", "if true then"),
 }
 

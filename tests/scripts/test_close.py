@@ -33,11 +33,16 @@ def test_a_closed_worker_stays_closed(table: Table, seen: str) -> None:
     assert table.state() == before
 
 
-@pytest.mark.parametrize("seen", ["7", ""])
-def test_an_unknown_worker_is_not_made(table: Table, seen: str) -> None:
+def test_an_unknown_worker_is_not_closed_by_who_watched_it(table: Table) -> None:
     before = table.given({WORKERS: {"v": "7", "@paused": "1"}})
-    assert close(table, "w", seen) == 0
+    assert close(table, "w", "7") == 0
     assert table.state() == before
+
+
+def test_who_ends_is_closed_where_the_registry_was_lost(table: Table) -> None:
+    table.given({LEASES: {"1001": "a"}})
+    assert close(table, "w", "") == 1
+    assert table.state() == {WORKERS: {"w": "dead"}, LEASES: {"1001": "a"}}
 
 
 def test_a_full_server_takes_it(table: Table) -> None:

@@ -49,8 +49,11 @@ def test_a_repeat_gives_back_nothing_twice(table: Table) -> None:
 @pytest.mark.parametrize("workers", [{"w": "7"}, {"v": "7"}, {"w": "1", "@paused": "1"}])
 def test_a_worker_that_is_not_closed_keeps_all(table: Table, workers: dict[str, str]) -> None:
     before = table.given({WORKERS: workers, LEASES: HELD, QUEUE: ["d"]})
-    assert reclaim(table, *YOUNGEST_FIRST) == 0
+    assert reclaim(table, *YOUNGEST_FIRST) == -1
+    assert reclaim(table) == -1
     assert table.state() == before
+    table.client.delete(LEASES)
+    assert reclaim(table) == 0
 
 
 def test_the_charged_body_goes_back_in_place_of_the_kept_one(table: Table) -> None:

@@ -9,11 +9,12 @@
 --   {'refuse', lease, ttl, {letter fields}, field, value, ...} a malformed entry: at most 64 KiB of it, and its
 --                                                               length where that is more, in a stream with a cap of its own
 -- Returns one string, a letter a record: 1 done, 0 not ours (stale, or done by a call whose reply was lost), E not accepted (lease kept).
+-- What a record writes may fail and must not end the script: the records before it would be done again with every repetition.
 local call, try, leases, answer, gone = redis.call, redis.pcall, KEYS[1], {}, {}
 local function bad(reply) return type(reply) == 'table' and reply.err end
 local function store(key, ttl, record, from)
   if try('HSET', key, unpack(record, from)) ~= (#record - from + 1) / 2 then   -- something was there, or refused
-    call('DEL', key)
+    try('DEL', key)
     if bad(try('HSET', key, unpack(record, from))) then return false end
   end
   return not bad(try('EXPIRE', key, ttl))
@@ -26,11 +27,11 @@ for i = 1, #ARGV do
   elseif call('HEXISTS', leases, lease) == 0 then answer[i] = '0'
   elseif kind == 'result' then ok = store(key, r[3], r, 4)
   elseif kind == 'drop' then ok = true
-  elseif kind == 'release' then call('RPUSH', KEYS[2], call('HGET', leases, lease))
+  elseif kind == 'release' then ok = not bad(try('RPUSH', KEYS[2], call('HGET', leases, lease)))
   elseif kind == 'retry' and type(r[3]) == 'number' and type(r[4]) == 'string' then
     local now = call('TIME')
-    local member = string.format('%016x', call('INCR', KEYS[6])) .. r[4]
-    ok = not bad(try('ZADD', KEYS[3], now[1] * 1000 + math.floor(now[2] / 1000) + r[3], member))
+    local number = try('INCR', KEYS[6])
+    ok = not bad(number) and not bad(try('ZADD', KEYS[3], now[1] * 1000 + math.floor(now[2] / 1000) + r[3], string.format('%016x', number) .. r[4]))
   elseif kind == 'fail' and type(r[4]) == 'table' then
     ok = (key == leases or store(key, r[3], r, 5)) and not bad(try('XADD', KEYS[4], '*', 'body', call('HGET', leases, lease), unpack(r[4])))
   elseif kind == 'refuse' and type(r[4]) == 'table' then

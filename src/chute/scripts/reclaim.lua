@@ -3,9 +3,9 @@
 -- KEYS: queue, leases, workers, info
 -- ARGV: worker, ...
 -- What follows the worker is lease, body, lease, body, youngest first (so the oldest ends at the very front); '' = as it is held.
--- Only for a closed worker. Returns how many were given back. Forgets the worker once it holds nothing, with
--- what it said of itself.
-if redis.call('HGET', KEYS[3], ARGV[1]) ~= 'dead' then return 0 end
+-- Only for a closed worker. Returns how many were given back, -1 where it holds something and is not closed. Forgets the worker once it holds
+-- nothing, with what it said of itself.
+if redis.call('HGET', KEYS[3], ARGV[1]) ~= 'dead' then return -redis.call('EXISTS', KEYS[2]) end
 local n = 0
 for i = 2, #ARGV, 2 do
   if redis.call('HEXISTS', KEYS[2], ARGV[i]) == 1 then
