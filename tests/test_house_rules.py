@@ -21,7 +21,7 @@ ROOT = Path(__file__).parents[1]
 SRC, TESTS = ROOT / "src" / "chute", ROOT / "tests"
 
 LAYERS = (
-    "keys duration settings likeness script release pool keeper place rest scrape tls worker.clock",  # names and numbers; the keeper stands alone
+    "keys duration settings likeness script release pool keeper place rest scrape tls worker.clock worker.fork",  # names and numbers; the keeper stands alone
     "errors envelope address rights",
     "context outcome policy signature version server",  # what a job is, and the server that is there
     "around",

@@ -7,6 +7,7 @@ import re
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, is_dataclass
+from types import AsyncGeneratorType, CoroutineType, GeneratorType
 from typing import Any, ClassVar, TypeAlias
 
 import msgspec
@@ -25,6 +26,9 @@ _PLAIN = frozenset((dict, str, int, float, bool, list, type(None)))
 """What is JSON as it is."""
 _FIELD = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,63}")
 _RESERVED = frozenset(("status", "completed_at", "error"))
+
+_UNDONE = (CoroutineType, GeneratorType, AsyncGeneratorType)
+_ADVICE = "Make it an `async def` that awaits it, or return list(...); a decorator above an `async def` must be one itself and await it"
 
 Fields: TypeAlias = list[str | int]
 """field, value, field, value, ... of a hash."""
@@ -84,11 +88,18 @@ Outcome: TypeAlias = Completed | Failed | Refused | Again | Released
 
 
 def complete(value: Any, hook: Any = None) -> Completed:
-    """The outcome of a task that returned `value`. A value that cannot be stored does not undo the run: the outcome says why."""
+    """The outcome of a task that returned `value`. A value that cannot be stored does not undo the run: the outcome says why. Raises TypeError for
+    work that is still to be done: the task has not run."""
     try:
         return Completed(fields_of(value, hook))
     except Unstorable as error:
+        if issubclass(type(value), _UNDONE):
+            raise TypeError(f"the task returned {_an(type(value).__name__)}, of which nothing has run. {_ADVICE}") from None
         return Completed([], str(error))
+
+
+def _an(name: str) -> str:
+    return f"{'an' if name[0] in 'aeiou' else 'a'} {name}"
 
 
 def fields_of(value: Any, hook: Any = None) -> Fields:

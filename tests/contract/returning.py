@@ -108,7 +108,6 @@ UNSTORABLE: dict[str, Callable[[], Any]] = {
     "very deep": lambda: _deep(100_000),
     "opaque": Opaque,
     "opaque inside": lambda: {"a": Opaque()},
-    "generator": lambda: (n for n in range(3)),
     "more than 256 KiB": lambda: {"a": "x" * (256 * 1024)},
     "more than 256 KiB in bytes": lambda: {"a": "€" * (90 * 1024)},
     "dict of 100,000": lambda: {f"k{n}": n for n in range(20_000)},

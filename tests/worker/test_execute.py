@@ -19,7 +19,7 @@ from chute.worker.execute import Executor
 from chute.worker.held import Ended, Held
 from chute.worker.slots import Slots
 from chute.worker.start import Starter
-from chute.worker.verdict import MAX_LOGGED, describe, refuse
+from chute.worker.verdict import MAX_LOGGED, _trace, describe, refuse
 from worker.made import held, lane
 
 
@@ -27,6 +27,14 @@ class Rude(Exception):
     """Its message ends whoever asks for it."""
 
     def __str__(self) -> str:
+        raise SystemExit(3)
+
+
+class Secretive(Exception):
+    """Its cause ends whoever asks for it."""
+
+    @property
+    def __cause__(self) -> BaseException:  # type: ignore[override]
         raise SystemExit(3)
 
 
@@ -230,6 +238,26 @@ def test_a_refusal_is_said_once_and_cut(caplog: pytest.LogCaptureFixture, name: 
     assert caplog.messages[0].startswith(shown)
     assert 0.9 * MAX_LOGGED < caplog.messages[0].count("x") < MAX_LOGGED
     assert (job.task, job.result_ttl) == (cut("t" * 300, 256), 3600)
+    refuse(job, Refused("unknown_task", "x", name, "t" * 256))
+    assert job.task == "t" * 256
+
+
+@pytest.mark.parametrize("runs", [0, 1, 2, 3])
+def test_a_retry_counts_as_a_run_and_a_snooze_does_not(runs: int) -> None:
+    queue = queue_of(fail, retries=9)
+    for kind, noted in (("value", runs + 1), ("snooze", runs)):
+        again = run(queue, held(b'{"job_id":"a","kind":"%s","@attempt":%d}' % (kind.encode(), runs)))
+        assert isinstance(again, Again)
+        assert json.loads(again.body)["@attempt"] == noted
+
+
+def test_a_traceback_that_cannot_be_had_is_left_out() -> None:
+    error = Secretive("no")
+    try:
+        raise error
+    except Secretive:
+        assert _trace(error) == ""
+        assert describe(error) == "Secretive: no"
 
 
 def test_a_job_that_would_outgrow_the_limit_is_kept_whole(caplog: pytest.LogCaptureFixture) -> None:

@@ -155,7 +155,8 @@ def test_a_refusing_server_is_asked_again_later_and_the_batch_stays_unanswered(f
 
 
 def test_while_a_server_refuses_nothing_new_is_sent_and_then_all_at_once(finisher: Finisher, later: Later) -> None:
-    first, second, third = (job(lease=i) for i in range(3))  # of three identities: a command each
+    first, second, third = (job(lease=i) for i in range(3))  # of three identities of a queue: a command each
+    second.lane = third.lane = first.lane
     for each in (first, second):
         finisher.add([(each, Released())])
     batches = finisher.batches()
@@ -167,6 +168,29 @@ def test_while_a_server_refuses_nothing_new_is_sent_and_then_all_at_once(finishe
     repeat()
     assert (finisher.ready, finisher.unanswered) == (3, 0)
     assert [each.held for each in finisher.waiting] == [first, second, third]
+
+
+def test_what_is_refused_for_ever_is_in_no_other_queues_way(finisher: Finisher, later: Later) -> None:
+    refused, also, other = (job(lease=i) for i in range(3))
+    also.lane, also.holdings = refused.lane, refused.holdings
+    finisher.add([(refused, Released())])
+    ((_, records),) = finisher.batches()
+    finisher.answered(records, OOM)
+    for each in (also, other):
+        finisher.add([(each, Released())])
+    later.calls.pop()()
+    assert [each.held for each in finisher.waiting] == [other, refused, also], "in their order"
+
+
+def test_a_queue_is_known_to_be_refused_until_the_server_takes_something_of_it(finisher: Finisher, later: Later) -> None:
+    of = job()
+    finisher.add([(of, Released())])
+    for reply, refused in ((OOM, True), (None, True), (NOSCRIPT, True), (b"1", False)):
+        ((_, records),) = finisher.batches()
+        finisher.answered(records, reply)
+        assert of.lane.refused is refused
+        while later.calls:
+            later.calls.pop()()
 
 
 def test_of_a_batch_only_what_was_not_accepted_is_sent_again(finisher: Finisher, later: Later) -> None:
@@ -182,12 +206,13 @@ def test_of_a_batch_only_what_was_not_accepted_is_sent_again(finisher: Finisher,
 
 
 def test_a_job_that_another_worker_took_over_is_told_of_once(finisher: Finisher, caplog: pytest.LogCaptureFixture) -> None:
-    stale, repeated = job("", lease=1), job(lease=2)
+    stale, repeated, stored = job("", lease=1), job(lease=2), job(lease=3)
     repeated.holdings, repeated.repeated = stale.holdings, True
-    for each in (stale, repeated):
+    stored.holdings = stale.holdings
+    for each in (stale, repeated, stored):
         finisher.add([(each, Released())])
     ((_, records),) = finisher.batches()
-    finisher.answered(records, b"00")
+    finisher.answered(records, b"001")
     (line,) = [message for message in caplog.messages if "was taken over" in message]
     assert line.startswith("job 1 was")
 

@@ -4,6 +4,7 @@ import asyncio
 import os
 import signal
 import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -31,6 +32,14 @@ def test_what_it_cannot_be() -> None:
         chute.Worker(queues[0], concurrency=0)
     with pytest.raises(ValueError, match="1 or more"):
         chute.Worker(queues[0], threads=0)
+    for wrong, kind in (([queues[0]], "list"), ("jobs", "str")):
+        with pytest.raises(TypeError, match=rf"as in Worker\(jobs, others\), not {kind}"):
+            chute.Worker(wrong)  # type: ignore[arg-type]
+
+
+def test_run_hears_signals_so_another_thread_is_told_what_to_do_instead() -> None:
+    with ThreadPoolExecutor(1) as thread, pytest.raises(RuntimeError, match=r"in another thread, asyncio\.run\(worker\.arun\(\)\)"):
+        thread.submit(chute.Worker(chute.Queue("jobs")).run).result()
 
 
 def test_queues_of_two_servers_are_refused() -> None:

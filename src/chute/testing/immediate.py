@@ -212,13 +212,12 @@ def _call(turn: _Turn) -> Outcome:
     def run() -> Outcome:
         current.set(opened.context)
         try:
-            value = opened.fn(*opened.args, **opened.kwargs)
+            return outcome.complete(opened.fn(*opened.args, **opened.kwargs), to_plain)
         except KeyboardInterrupt:
             raise
         except BaseException as error:
             own = error.__traceback__
             return verdict.judge(held, opened.task.policy, error.with_traceback(own and own.tb_next))
-        return outcome.complete(value, to_plain)
 
     return copy_context().run(run)
 

@@ -10,18 +10,21 @@ import logging
 import math
 import os
 import signal
+import sys
+import threading
+import traceback
 from collections import Counter
 from collections.abc import Callable, Coroutine
 from contextlib import AsyncExitStack
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, NoReturn, Self
 
 from chute import settings, store, version, waiting
 from chute.connection import Endpoint
 from chute.errors import ServerUnavailable
 from chute.operation import refused
 from chute.queue import Queue
-from chute.worker import clock
+from chute.worker import clock, fork
 from chute.worker.board import shared
 from chute.worker.care import Caretaker
 from chute.worker.clock import Timing
@@ -48,12 +51,16 @@ class Worker:
     """
 
     def __init__(self, *queues: Queue, concurrency: int = 100, threads: int = 8) -> None:
+        for each in queues:
+            if not isinstance(each, Queue):
+                raise TypeError(f"a worker works queues, as in Worker(jobs, others), not {type(each).__name__}")
         if not 1 <= len(queues) <= MAX_QUEUES:
             raise ValueError(f"a worker works 1 to {MAX_QUEUES} queues, not {len(queues)}")
         if (lists := sum(len(queue.lists) for queue in queues)) > MAX_QUEUES:
             raise ValueError(f"a worker works at most {MAX_QUEUES} lists, a queue's own and one for each partition: these have {lists}")
-        if len({queue.name for queue in queues}) < len(queues):
-            raise ValueError("a worker works each queue once: two of these have the same name")
+        for name, times in Counter(queue.name for queue in queues).items():
+            if times > 1:
+                raise ValueError(f"a worker works each queue once: {times} of these have the same name, {name}")
         if concurrency < 1 or threads < 1:
             raise ValueError("concurrency= and threads= are 1 or more")
         self.queues = queues
@@ -83,9 +90,17 @@ class Worker:
 
     def run(self, *, burst: bool = False) -> None:
         """Works in this thread until SIGTERM or SIGINT; a second one gives back at once what still runs. `burst`: ends when nothing is ready
-        and what it runs is done. Raises ServerUnavailable when no server can be reached at the start."""
+        and what it runs is done. Raises ServerUnavailable when no server can be reached at the start, RuntimeError where signals cannot be
+        handled or an event loop runs already: there `arun` is meant."""
+        if threading.current_thread() is not threading.main_thread():
+            raise RuntimeError("only the main thread hears signals, which end run(): in another thread, asyncio.run(worker.arun())")
         with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-            runner.run(self._run_with_signals(burst=burst))
+            try:
+                runner.run(self._run_with_signals(burst=burst))
+            except BaseException:
+                if self.guard and self.guard.watched and self.engine:
+                    _die()  # while jobs run, the loop was ended: they get the blame, as for any other death
+                raise
 
     async def arun(self, *, burst: bool = False) -> None:
         """As `run`, in a running event loop and without the signals: cancel it to stop."""
@@ -120,17 +135,18 @@ class Worker:
         loop = asyncio.get_running_loop()
         signals = (signal.SIGTERM, signal.SIGINT)
         running = asyncio.create_task(self.arun(burst=burst))
-        for each in signals:
-            loop.add_signal_handler(each, lambda: self.stop() if self.engine else running.cancel())
-        try:
-            await running
-        except asyncio.CancelledError:
-            if self.engine:
-                raise
-        finally:
+        with fork.heard(signals):
             for each in signals:
-                loop.remove_signal_handler(each)
-            await waiting.aclose()  # the loop ends, and what the handlers opened on it
+                loop.add_signal_handler(each, lambda: self.stop() if self.engine else running.cancel())
+            try:
+                await running
+            except asyncio.CancelledError:
+                if self.engine:
+                    raise
+            finally:
+                for each in signals:
+                    loop.remove_signal_handler(each)
+                await waiting.aclose()  # the loop ends, and what the handlers opened on it
         if self.leaving:
             self.leaving()
 
@@ -145,6 +161,7 @@ class Worker:
         timing = Timing(settings.beat_every(), settings.dead_after())
         guard = self.guard or self._own_guard(timing)
         guard.say(self._ready())
+        self._opened.enter_context(fork.known())
         engine = Engine(list(zip(self.queues, self.weights, strict=True)), self.concurrency, self.threads, timing, guard)
         engine.burst = burst
         engine.slots.quota = self.max_jobs
@@ -214,6 +231,7 @@ class Worker:
             if self._tender:
                 self._tender.stop()
             await leave(engine)
+            engine.closed = True
             for line in (*[route.line for route in engine.routes], *[lane.line for lane in engine.lanes]):
                 await line.close()
             await engine.lines.close()
@@ -243,6 +261,13 @@ async def _reach(endpoint: Endpoint, seconds: float) -> None:
                 told = True
                 log.warning("%s; trying %s", error, "again" if seconds == math.inf else f"for {seconds:g} s")
         await asyncio.sleep(0.1)
+
+
+def _die() -> NoReturn:
+    """Ends this process at once, and says why. Whoever watches it gives back what it held."""
+    traceback.print_exc()
+    sys.stderr.flush()
+    os._exit(1)
 
 
 def _loop_factory() -> Any:

@@ -16,7 +16,7 @@ from chute import outcome
 from chute.context import current
 from chute.outcome import Outcome
 from chute.signature import to_plain
-from chute.worker import clock, verdict
+from chute.worker import clock, fork, verdict
 from chute.worker.desk import Opened
 from chute.worker.held import Ended, Held
 from chute.worker.slots import Slots
@@ -103,12 +103,14 @@ def _begin(held: Held, opened: Opened) -> Any:
         if type(steps) is not CoroutineType:
             steps = _awaited(steps)
         try:
-            return steps, steps.send(None)
+            came: Any = (steps, steps.send(None))
         except StopIteration as end:
-            value = end.value
+            came = outcome.complete(end.value, to_plain)
     except BaseException as error:
         return verdict.judged(held, opened.task.policy, error)
-    return outcome.complete(value, to_plain)
+    if fork.Here.child:
+        fork.end(waits=type(came) is tuple)
+    return came
 
 
 @coroutine
@@ -132,12 +134,15 @@ def _rest(variables: Variables, held: Held, opened: Opened, steps: Steps, waits_
 def _go_on(held: Held, opened: Opened, step: Callable[[Any], Any], answer: Any) -> Any:
     """One further step: its outcome, or what it waits for next."""
     try:
-        return (step(answer),)
-    except StopIteration as end:
-        value = end.value
+        try:
+            came: Any = (step(answer),)
+        except StopIteration as end:
+            came = outcome.complete(end.value, to_plain)
     except BaseException as error:
         return verdict.judged(held, opened.task.policy, error)
-    return outcome.complete(value, to_plain)
+    if fork.Here.child:
+        fork.end(waits=type(came) is tuple)
+    return came
 
 
 async def _awaited(other: Any) -> Any:

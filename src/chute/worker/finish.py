@@ -121,7 +121,9 @@ class Finisher:
 
     def answered(self, batch: list[Record], reply: Any) -> None:
         """What became of a batch; `reply` is a letter for each record, an error, or None when it was lost."""
+        lane = batch[0].held.lane
         if isinstance(reply, bytes):
+            lane.refused = False
             self._flying.remove(batch)
             self.unanswered -= len(batch)
             if reply.strip(b"1"):
@@ -138,7 +140,7 @@ class Finisher:
             self._again(batch)
         else:
             self._trouble.says(f"the server refuses to store outcomes ({reply}); their jobs keep their leases, trying again")
-            self._shut = True
+            self._shut = lane.refused = True
             self._rest(batch)
 
     def _rest(self, batch: list[Record]) -> None:
@@ -147,9 +149,12 @@ class Finisher:
             self._later(REPEAT_AFTER, self._repeat)
 
     def _repeat(self) -> None:
+        """Each before what waits, but those of queues that are refused behind all others: these may be refused for ever, and would fill each round
+        trip."""
         refused, self._refused, self._shut = self._refused, [], False
         for batch in reversed(refused):
             self._again(batch)
+        self.waiting.sort(key=lambda each: each.held.lane.refused)
 
     def _again(self, batch: list[Record]) -> None:
         self._flying.remove(batch)
@@ -186,7 +191,7 @@ def record(held: Held, result: Outcome, at: str) -> Record:
         if not held.job_id or not held.result_ttl:
             return Record(held, "", _pack(("drop", held.lease)))
         head = ("result", held.lease, held.result_ttl, "status", "completed", "completed_at", at)
-        more = ("@result_error", cut(result.error, outcome.MAX_ERROR)) if result.error else ()
+        more = _valueless(held, result.error) if result.error else ()
         return Record(held, held.job_id, _pack((*head, *result.fields, *more, "@queue", held.holdings.name, "@tag", str(held.tag))), True)
     match result:
         case Again(delay, body):
@@ -201,6 +206,12 @@ def record(held: Held, result: Outcome, at: str) -> Record:
             if len(held.body) > KEPT_OF_REFUSED and not is_cut(held.body):
                 letter = (*letter, "sha256", hashlib.sha256(held.body).hexdigest())
             return _ended(held, "refuse", letter, _fields(at, reason, error, ""))
+
+
+def _valueless(held: Held, why: str) -> tuple[str, str]:
+    """What the result of a job says in place of its value."""
+    log.warning("job %s of task %s completed, and its result is not kept: %s", held.job_id, held.task, cut(why, 1000), extra=held.named)
+    return ("@result_error", cut(why, outcome.MAX_ERROR))
 
 
 def _ended(held: Held, kind: str, letter: tuple[str, ...], fields: tuple[str, ...]) -> Record:

@@ -14,7 +14,7 @@ from chute import outcome
 from chute.context import current
 from chute.outcome import Outcome, Released
 from chute.signature import to_plain
-from chute.worker import verdict
+from chute.worker import fork, verdict
 from chute.worker.desk import Opened
 from chute.worker.held import Ended, Held
 from chute.worker.slots import Slots
@@ -106,7 +106,9 @@ def _check(work: "Future[None]") -> None:
 def _run(held: Held, opened: Opened) -> Outcome:
     current.set(opened.context)
     try:
-        value = opened.fn(*opened.args, **opened.kwargs)
+        came = outcome.complete(opened.fn(*opened.args, **opened.kwargs), to_plain)
     except BaseException as error:  # no thread should see SystemExit
         return verdict.judged(held, opened.task.policy, error)
-    return outcome.complete(value, to_plain)
+    if fork.Here.child:
+        fork.end()
+    return came

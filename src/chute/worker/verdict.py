@@ -13,6 +13,7 @@ from chute import around, envelope, outcome, place, policy
 from chute.envelope import Refused
 from chute.outcome import Outcome
 from chute.policy import Policy
+from chute.worker import fork
 from chute.worker.held import Held
 
 log = logging.getLogger("chute.worker")
@@ -32,7 +33,10 @@ def refuse(held: Held, refused: Refused) -> Outcome:
 
 
 def judged(held: Held, manners: Policy, error: BaseException) -> Outcome:
-    """As `judge`; where even that fails (an error with a hostile class), the job fails and keeps no slot."""
+    """As `judge`; where even that fails (an error with a hostile class), the job fails and keeps no slot. In a process that the handler forked, it
+    is judged as any process is."""
+    if fork.Here.child:
+        fork.end(error)
     try:
         return judge(held, manners, error)
     except Exception:
