@@ -157,6 +157,22 @@ def test_what_are_no_calls_is_told_and_nothing_is_sent(server: Server) -> None:
     assert server.client().keys() == []
 
 
+def test_calls_of_another_queue_are_told_and_nothing_is_sent(server: Server) -> None:
+    """Its worker would refuse them one by one."""
+    jobs, answer = new_queue(server.url)
+    others = chute.Queue("others", url=server.url)
+    ask = others.task(name="ask")(answer.fn)
+    says = "<chute.Call of task 'ask'> belongs to queue others, and not to jobs, whose enqueue_many this is. Nothing was sent"
+    calls: list[Any] = [answer.bind("a"), ask.bind("b")]
+    with pytest.raises(TypeError) as caught:
+        jobs.enqueue_many(calls)
+    assert str(caught.value) == says
+    with pytest.raises(TypeError) as caught:
+        asyncio.run(jobs.aenqueue_many(calls))
+    assert str(caught.value) == says
+    assert server.client().keys() == []
+
+
 def test_a_mistake_far_behind_says_what_was_accepted_before(server: Server) -> None:
     jobs, answer = new_queue(server.url)
     untyped: Any = answer

@@ -192,6 +192,21 @@ def test_as_completed_ends_when_time_is_up(jobs: chute.Queue, server: Server) ->
     assert found == ["first"]
 
 
+def test_who_waits_for_what_are_no_jobs_is_told(jobs: chute.Queue) -> None:
+    some = [jobs.job("a")]
+    wrong: Any = chute.gather
+    with pytest.raises(TypeError, match=r"gather\(\*jobs\) takes jobs, .*, not list"):
+        run(wrong(some))
+
+    async def first(given: Any) -> None:
+        await anext(chute.as_completed(given))
+
+    with pytest.raises(TypeError, match=r"as_completed\(jobs\) takes jobs, and this is one of type Job"):
+        run(first(some[0]))
+    with pytest.raises(TypeError, match=r"as_completed\(jobs\) takes jobs, .*, not str"):
+        run(first([*some, "b"]))
+
+
 def test_a_job_is_not_awaited_and_the_error_says_what_is(jobs: chute.Queue) -> None:
     untyped: Any = jobs
 

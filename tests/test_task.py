@@ -187,11 +187,18 @@ def test_a_name_is_taken_once_and_a_queue_has_one_default(jobs: chute.Queue) -> 
         {"timeout": "x"},
         {"result_ttl": None},
         {"retries": True},
+        {"retries": "3"},
+        {"retries": None},
+        {"retries": 1.5},
+        {"name": ""},
+        {"name": 5},
+        {"name": "a b\n"},
     ],
     ids=str,
 )
 def test_options_that_cannot_be(jobs: chute.Queue, options: dict[str, Any]) -> None:
-    with pytest.raises((ValueError, TypeError)):
+    (name,) = options
+    with pytest.raises((ValueError, TypeError), match=f"{name}=|seconds"):
         jobs.task(**options)(plain)
 
 
@@ -235,13 +242,15 @@ def test_wrong_arguments_are_told_at_once_and_nothing_is_sent(jobs: chute.Queue,
         {"headers": {1: "a"}},
         {"confirm": "moon"},
         {"delay": "soon"},
+        {"at": 1_900_000_000},
     ],
     ids=str,
 )
 def test_options_of_a_call_that_cannot_be(jobs: chute.Queue, options: dict[str, Any]) -> None:
     task = jobs.task(plain)
-    with pytest.raises((ValueError, TypeError)):
+    with pytest.raises((ValueError, TypeError)) as caught:
         task.options(**options)
+    assert "has no attribute" not in str(caught.value)
 
 
 @pytest.mark.parametrize("hours", [-12, 0, 14])

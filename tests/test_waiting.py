@@ -172,6 +172,25 @@ def test_a_result_that_is_written_while_nobody_is_connected_is_found(start_serve
     assert run(wait()) == "over"
 
 
+@pytest.mark.parametrize("timeout", [None, 1, 60], ids=["for ever", "until its time is up", "long"])
+def test_a_server_that_stays_away_ends_the_wait(start_server: StartServer, timeout: float | None) -> None:
+    """Who waits is not told that the job goes on, and does not wait for ever."""
+    gone = start_server("valkey")
+    jobs = chute.Queue("jobs", url=gone.url)
+
+    async def wait() -> list[object]:
+        waits = [asyncio.ensure_future(jobs.job(name).aresult(timeout)) for name in ("one", "two")]
+        together = asyncio.ensure_future(chute.gather(jobs.job("three"), timeout=timeout))
+        while not trackers(gone):
+            await asyncio.sleep(0.01)
+        await asyncio.sleep(0.1)  # what is asked meanwhile is answered
+        gone.kill()
+        async with asyncio.timeout(20):
+            return await asyncio.gather(*waits, together, return_exceptions=True)
+
+    assert [type(each) for each in run(wait())] == [ServerUnavailable] * 3
+
+
 def test_a_cancelled_wait_harms_no_other(jobs: chute.Queue, server: Server) -> None:
     async def wait() -> str:
         waits = [asyncio.ensure_future(jobs.job("same").aresult(20)) for _ in range(10)]

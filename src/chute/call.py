@@ -70,6 +70,8 @@ def options(
 def _due(delay: Seconds | None, at: datetime | None) -> str:
     """When a job is due, as the server is told: '' now, '+n' in n ms of its clock, else ms since the epoch."""
     if at is not None:
+        if not isinstance(at, datetime):
+            raise TypeError(f"at= is a datetime with a time zone, not {at!r}; seconds from now are delay=")
         if at.tzinfo is None:
             raise ValueError(f"at={at!r} has no time zone: say which, e.g. datetime.now(timezone.utc) + timedelta(minutes=5)")
         return str(max(0, round(at.timestamp() * 1000)))
@@ -86,6 +88,8 @@ class Call(msgspec.Struct, Generic[J_co], eq=False, gc=False):
     _arguments: Arguments
     _options: Options
     _result_ttl: int
+    queue: str
+    """The name of the queue whose task it calls."""
 
     def __repr__(self) -> str:
         return f"<chute.Call of task {self._signature.task!r}>"
@@ -158,12 +162,15 @@ def seal_one(call: Call[Any]) -> Sendable:
     return call.seal(now, envelope.new_job_ids(1, now)[0])
 
 
-def seal_all(calls: list[Call[Any]]) -> list[Sendable]:
-    """The jobs of many calls. Raises as `Signature.encode`, and TypeError for what is no call."""
+def seal_all(queue: str, calls: list[Call[Any]]) -> list[Sendable]:
+    """The jobs of many calls for that queue. Raises as `Signature.encode`, and TypeError for what is no call of a task of it."""
     if {*map(type, calls)} != {Call}:
         other = next(each for each in calls if type(each) is not Call)
         sent = ": its job has been sent already. Nothing more was sent" if isinstance(other, Job) else ". Nothing was sent"
         raise TypeError(f"enqueue_many takes calls, {_A_CALL}, not {type(other).__name__}{sent}")
+    if {each.queue for each in calls} != {queue}:
+        other = next(each for each in calls if each.queue != queue)
+        raise TypeError(f"{other!r} belongs to queue {other.queue}, and not to {queue}, whose enqueue_many this is. Nothing was sent")
     now = time.time_ns() // 1_000_000
     return [each.seal(now, new_id) for each, new_id in zip(calls, envelope.new_job_ids(len(calls), now), strict=True)]
 

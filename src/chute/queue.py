@@ -92,8 +92,7 @@ class Queue:
         Raises TypeError for a function that cannot be one, ValueError for options that cannot be.
         """
         _check_owner(self)
-        if retries < 0 or isinstance(retries, bool):
-            raise ValueError(f"retries= is 0 or more, not {retries!r}")
+        _check_name_and_retries(name, retries)
         if timeout is not None and duration.seconds(timeout) == 0:
             raise ValueError("timeout= is more than 0 seconds, or None for no limit")
         for option, errors in (("retry_on", retry_on), ("give_up_on", give_up_on)):
@@ -158,7 +157,7 @@ class Queue:
         handles: list[Any] = []
         with _telling(handles):
             for batch in chunks(calls, _BATCH):
-                sealed = seal_all(batch)
+                sealed = seal_all(self.name, batch)
                 server = self._sender.send(sealed, _confirm(batch))
                 handles += self._sender.jobs(batch, sealed, server)
         return handles
@@ -168,7 +167,7 @@ class Queue:
         handles: list[Any] = []
         with _telling(handles):
             for batch in chunks(calls, _BATCH):
-                sealed = seal_all(batch)
+                sealed = seal_all(self.name, batch)
                 server = await self._sender.asend(sealed, _confirm(batch))
                 handles += self._sender.jobs(batch, sealed, server)
         return handles
@@ -227,6 +226,15 @@ def _meant(fn: Any) -> str:
 def _check_owner(queue: object) -> None:
     if not isinstance(queue, Queue):
         raise TypeError('a task belongs to a queue: write @jobs.task, where jobs = chute.Queue("jobs")')
+
+
+def _check_name_and_retries(name: Any, retries: Any) -> None:
+    if name is not None and not (isinstance(name, str) and name and name.isprintable()):
+        raise ValueError(f"name= is printable text in one line, not {name!r}")
+    if type(retries) is not int:
+        raise TypeError(f"retries= is a whole number, not {retries!r}; 0 for none")
+    if retries < 0:
+        raise ValueError(f"retries= is 0 or more, not {retries!r}")
 
 
 def _check_exceptions(option: str, errors: Any) -> None:

@@ -11,7 +11,7 @@ import msgspec
 from chute import outcome, signature, store, waiting
 from chute.connection import Endpoint
 from chute.duration import Seconds, seconds
-from chute.errors import ChuteError, JobCancelled, JobExpired, JobFailed, ResultUnavailable
+from chute.errors import JobCancelled, JobExpired, JobFailed, Rejected, ResultUnavailable, Unconfirmed
 from chute.store import Store
 
 R = TypeVar("R")
@@ -70,7 +70,7 @@ class Job(msgspec.Struct, Generic[R_co], eq=False, gc=False):
         fields = self._completed or self._from_memory() or waiting.wait(self._endpoint, self._id, deadline)
         why = ""
         if not fields and timeout:
-            with suppress(ChuteError):
+            with suppress(Rejected, Unconfirmed):
                 why = _unworked(self._queue, self._endpoint.run(Store(self._queue).overview()))
         return self._read(fields, timeout, why)
 
@@ -80,7 +80,7 @@ class Job(msgspec.Struct, Generic[R_co], eq=False, gc=False):
         fields = self._completed or self._from_memory() or await waiting.watch(self._endpoint).wait(self._id, deadline)
         why = ""
         if not fields and timeout:
-            with suppress(ChuteError, TimeoutError):
+            with suppress(Rejected, Unconfirmed, TimeoutError):
                 async with asyncio.timeout(ASKING):
                     why = _unworked(self._queue, await self._endpoint.arun(Store(self._queue).overview()))
         return self._read(fields, timeout, why)
@@ -157,12 +157,23 @@ def _text(fields: waiting.Hash, name: bytes) -> str:
     return fields.get(name, b"").decode(errors="replace")
 
 
+def _checked(call: str, jobs: Iterable[Job[R]]) -> list[Job[R]]:
+    """The jobs. Raises TypeError, before anybody waits, where something else is among them."""
+    if not isinstance(jobs, Iterable):
+        raise TypeError(f"{call} takes jobs, and this is one of type {type(jobs).__name__}")
+    found = list(jobs)
+    for each in found:
+        if not isinstance(each, Job):
+            raise TypeError(f"{call} takes jobs, as `enqueue` and `queue.job` return them, not {type(each).__name__}")
+    return found
+
+
 async def gather(*jobs: Job[R], timeout: Seconds | None = None) -> list[R]:
     """The results of all jobs, in their order. Raises the first error of any; TimeoutError after `timeout` seconds.
 
     answers = await chute.gather(*[await answer.aenqueue(q) for q in questions], timeout=60)
     """
-    waits = [asyncio.ensure_future(job.aresult(timeout)) for job in jobs]
+    waits = [asyncio.ensure_future(job.aresult(timeout)) for job in _checked("gather(*jobs)", jobs)]
     try:
         return list(await asyncio.gather(*waits))
     finally:
@@ -176,7 +187,7 @@ async def as_completed(jobs: Iterable[Job[R]], *, timeout: Seconds | None = None
     async for job in chute.as_completed(jobs, timeout=60):
         print(job.id, job.result())
     """
-    waits = {asyncio.ensure_future(_end(job, timeout)): job for job in jobs}
+    waits = {asyncio.ensure_future(_end(job, timeout)): job for job in _checked("as_completed(jobs)", jobs)}
     pending = set(waits)
     try:
         while pending:

@@ -101,7 +101,7 @@ class Task(Generic[P, J, D]):
         return cast(J, self._sender.job(check_job_id(job_id), self.signature.returns))
 
     def _bind(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call[J]:
-        return Call(self.signature, self.signature.bind(args, kwargs), self._options, self.policy.result_ttl)
+        return Call(self.signature, self.signature.bind(args, kwargs), self._options, self.policy.result_ttl, self._sender.store.name)
 
     def __repr__(self) -> str:
         return f"<chute.Task {self.name!r} of queue {self._sender.store.name!r}>"

@@ -16,7 +16,7 @@ import redis
 from chute import connection, store
 from chute.connection import Endpoint
 from chute.endpoint import Server, exchange, forget_closed
-from chute.errors import Rejected
+from chute.errors import ChuteError, Rejected, ServerUnavailable
 from chute.line import Line
 from chute.lines import Lines
 from chute.nodes import Nodes
@@ -129,6 +129,18 @@ class Watch:
                 if not future.done():
                     future.set_result(fields)
 
+    async def _give_up(self, unheard: list[str]) -> None:
+        """Tells those who wait for these when nobody is there who could answer. A server that comes back before is not missed."""
+        if not unheard:
+            return
+        try:
+            await self._endpoint.arun(store.read_result(unheard[0]))
+        except ServerUnavailable as error:
+            for future in [future for job_id in unheard for future in self._waiting.get(job_id, ()) if not future.done()]:
+                future.set_exception(error)
+        except (ChuteError, *LOST):
+            pass  # somebody is there
+
     async def _tick(self) -> None:
         """Overdue answers, the safety net, and the end of idle connections."""
         idle_since = time.monotonic()
@@ -136,6 +148,7 @@ class Watch:
             await asyncio.sleep(REREAD)
             self._lines.check()
             self._read(list(self._waiting))
+            await self._give_up([job_id for job_id in self._waiting if not self._lines.up(store.key_of_result(job_id))])
             if self._waiting:
                 idle_since = time.monotonic()
             elif time.monotonic() - idle_since >= IDLE:
