@@ -10,8 +10,9 @@ import pytest
 
 import chute
 from chute import admin, connection, sight
-from chute.errors import ServerUnavailable, Unconfirmed
+from chute.errors import Rejected, ServerUnavailable, Unconfirmed
 from chute.explain import explain
+from chute.lines import Lines
 from chute.nodes import Nodes
 from chute.operation import Operation
 from chute.store import Store
@@ -164,6 +165,73 @@ def test_a_copy_is_confirmed_by_who_has_the_queue_now(cluster: Cluster, queue: c
     assert _length(new) == 2
 
 
+def test_who_hears_that_one_key_has_moved_asks_about_all(cluster: Cluster, queue: chute.Queue) -> None:
+    queue.push({"n": 1})
+    nodes = queue.endpoint
+    assert isinstance(nodes, Nodes)
+    old = cluster.owner("queue:jobs")
+    other = next(key for key in (f"result:{n}" for n in range(1000)) if cluster.owner(key) is old)
+    before = nodes.atlas.server_of(other)
+
+    async def hears() -> None:
+        lines = Lines(nodes, lambda _: None)
+        while not lines.up("queue:jobs"):
+            await asyncio.sleep(0.01)
+        await asyncio.to_thread(cluster.fail_over, old)
+        async with asyncio.timeout(5):
+            while nodes.atlas.server_of(other) is before:
+                await lines.ask("queue:jobs", [("LLEN", "queue:jobs")])  # MOVED, as soon as the old one has heard
+                await asyncio.sleep(0.01)
+        await lines.close()
+
+    _run(hears())
+
+
+def test_who_was_deposed_and_chosen_again_while_a_copy_was_waited_for_confirms_nothing(cluster: Cluster, queue: chute.Queue) -> None:
+    queue.push({"n": 1})
+    old = cluster.owner("queue:jobs")
+    new = cluster.replica_of(old)
+    cluster.ask(old, "ACL", "SETUSER", "default", "-psync", "-sync")  # so nobody can confirm
+    cluster.ask(old, "CLIENT", "KILL", "TYPE", "replica")
+    told: list[str] = []
+
+    def waits() -> None:
+        with pytest.raises(Unconfirmed) as caught:
+            queue.endpoint.run(Store("jobs").enqueue([("lost", b'{"job_id":"lost"}', "", "")], "replica"))
+        told.append(str(caught.value))
+
+    thread, _ = _beside(waits)
+    assert until(lambda: _length(old) == 2)
+    cluster.ask(new, "CLUSTER", "FAILOVER", "TAKEOVER")
+    assert until(lambda: cluster.follows(old, new))
+    cluster.ask(old, "CLUSTER", "FAILOVER", "TAKEOVER")
+    cluster.ask(old, "ACL", "SETUSER", "default", "+psync", "+sync")
+    assert until(lambda: cluster.follows(new, old), 20)
+    for n in range(50):  # further than that one had come: counted alone, it has what we wait for
+        queue.push({"n": n, "much": "x" * 1000})
+    thread.join(20)
+    assert told
+    assert not any(b"lost" in body for body in _bodies(old))
+    assert until(lambda: len(cluster.primaries()) == 3)
+
+
+def test_what_is_confirmed_is_of_one_server(cluster: Cluster, queue: chute.Queue) -> None:
+    other = next(server for server in cluster.primaries() if server is not cluster.owner("queue:jobs"))
+    there = next(f"queue:{n}" for n in range(1000) if cluster.owner(f"queue:{n}") is other)
+    slot, source = cluster.open_slot(there, cluster.owner("queue:jobs"))
+    refused = ("LMOVE", there, f"{{{there}}}", "LEFT", "RIGHT")  # TRYAGAIN, as no key of it is there yet
+    with pytest.raises(Unconfirmed, match="a part of it was accepted, the rest must be sent again"):
+        queue.endpoint.run(
+            Operation((("LPUSH", there, "a"), refused, ("WAIT", 1, 100)), list, lambda why: Unconfirmed("a", why), confirming=1, at=there)
+        )
+    cluster.close_slot(slot, source)
+
+
+def _bodies(server: Server) -> Any:
+    with server.new_client() as client:
+        return client.lrange("queue:jobs", 0, -1)
+
+
 def _nothing(n: int) -> None:
     pass
 
@@ -253,6 +321,22 @@ def test_a_deposed_primary_takes_nothing_and_is_left(replicated: Replicated) -> 
     thread.join()
     assert isinstance(ended[0], chute.Job)
     assert queue.depth() == 2
+
+
+def test_a_primary_without_its_replicas_is_doubted_at_once(replicated: Replicated) -> None:
+    queue = chute.Queue("jobs", url=replicated.url)
+    queue.push({"n": 1})
+    assert isinstance(queue.endpoint, Nodes)
+    for sentinel in replicated.sentinels:
+        sentinel.kill()
+    time.sleep(0.6)
+    queue.push({"n": 2})  # nobody is heard, so nobody is asked for a while
+    assert not queue.endpoint.atlas.doubtful
+    with replicated.servers[0].new_client() as client:
+        client.config_set("min-replicas-to-write", 5)
+    with pytest.raises(Rejected, match="NOREPLICAS"):
+        queue.push({"n": 3})
+    assert queue.endpoint.atlas.doubtful
 
 
 def test_what_was_sent_and_not_answered_is_not_sent_again(replicated: Replicated) -> None:

@@ -25,6 +25,15 @@ def _logs(servers: list[Server]) -> str:
     return "\n".join(f"{server.port}: {line}" for server in servers for line in server.log().splitlines()[-5:])
 
 
+def _follows(replica: Server, primary: Server) -> bool:
+    with replica.new_client() as client:
+        try:
+            told: Any = client.info("replication")
+        except redis.ConnectionError:
+            return False  # whoever is made a replica ends its connections
+    return (told["role"], told.get("master_port"), told.get("master_link_status")) == ("slave", primary.port, "up")
+
+
 class Replicated:
     """A primary, replicas, and three Sentinels that watch them under the name `main`. `options` are those of the servers."""
 
@@ -95,6 +104,11 @@ class Replicated:
         with self.primary().new_client() as client:
             told: Any = client.info("replication")
         return any(value["state"] == "online" for name, value in told.items() if name.startswith("slave") and isinstance(value, dict))
+
+    def settled(self) -> bool:
+        """Whether every other server is a replica of the primary, and has what it has. Who was primary before takes jobs until it is one."""
+        primary = self.primary()
+        return all(_follows(server, primary) for server in self.servers if server is not primary)
 
     def _formed(self) -> bool:
         if not self.replicating():
@@ -183,11 +197,12 @@ class Cluster:
 
     def follows(self, replica: Server, primary: Server) -> bool:
         """Whether it runs, is a replica of that one, and has what it has."""
-        if not replica.running():
-            return False
-        with replica.new_client() as client:
-            told: Any = client.info("replication")
-        return (told["role"], told.get("master_port"), told.get("master_link_status")) == ("slave", primary.port, "up")
+        return replica.running() and _follows(replica, primary)
+
+    def deposed(self, server: Server) -> bool:
+        """Whether it knows that it is a replica."""
+        with server.new_client() as client:
+            return bool(client.info("replication")["role"] == "slave")
 
     def primaries(self) -> list[Server]:
         """Those that have slots."""
@@ -206,9 +221,10 @@ class Cluster:
 
     def open_slot(self, key: str, target: Server) -> tuple[int, Server]:
         """Begins to move the slot of a key as of old: keys that are there stay, new ones go to the target. The slot and its owner."""
+        self._wait(self._whole, "is not whole")  # another test may have had it otherwise a moment ago
         slot, source = key_slot(key.encode()), self.owner(key)
-        self.ask(target, "CLUSTER", "SETSLOT", slot, "IMPORTING", self.node(source))
-        self.ask(source, "CLUSTER", "SETSLOT", slot, "MIGRATING", self.node(target))
+        self._set_slot(target, slot, "IMPORTING", source)
+        self._set_slot(source, slot, "MIGRATING", target)
         return slot, source
 
     def move_keys(self, slot: int, source: Server, target: Server, most: int = 10_000) -> int:
@@ -222,7 +238,21 @@ class Cluster:
     def close_slot(self, slot: int, owner: Server) -> None:
         """Ends a move: the slot is the owner's, and everybody is told."""
         for server in (owner, *[each for each in self.primaries() if each is not owner]):
-            self.ask(server, "CLUSTER", "SETSLOT", slot, "NODE", self.node(owner))
+            self._set_slot(server, slot, "NODE", owner)
+
+    def _set_slot(self, server: Server, slot: int, what: str, other: Server) -> None:
+        """Valkey refuses it while a replica of the server is not heard of, as on a busy machine for a moment."""
+
+        def done() -> bool:
+            try:
+                self.ask(server, "CLUSTER", "SETSLOT", slot, what, self.node(other))
+            except redis.ResponseError as error:
+                if str(error).startswith("NOREPLICAS"):
+                    return False
+                raise
+            return True
+
+        self._wait(done, f"cannot set slot {slot}")
 
     def move(self, key: str, target: Server) -> None:
         """Moves the slot of a key as of old, key by key."""

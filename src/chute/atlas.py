@@ -51,8 +51,13 @@ class Atlas:
     @property
     def parts(self) -> list[Server]:
         """Everybody who has keys."""
-        if not self._topology.nodes():
+        if not self.known:
             self.look()
+        return self.known_parts
+
+    @property
+    def known_parts(self) -> list[Server]:
+        """Everybody who has keys, as far as is known: asks nobody."""
         return [self.server(*node) for node in self._topology.nodes()]
 
     def look(self) -> None:
@@ -74,7 +79,10 @@ class Atlas:
             await asyncio.to_thread(self.look)
 
     def elsewhere(self, reply: object) -> bool:
-        """Whether a reply says that another server has what was asked for; noted, if it says which."""
+        """Whether a reply says that another server has what was asked for; noted, if it says which. One that only hints at it makes doubtful what
+        is known."""
+        if self._topology.hinted(reply):
+            self._looked = 0.0
         return self._topology.told(reply)
 
     def server_of(self, key: str | bytes) -> Server | None:

@@ -91,6 +91,8 @@ class Server:
     """One server, with its clients for blocking code (made anew after a fork) and for each event loop."""
 
     spread = False
+    emptied: tuple[()] = ()
+    """As that of `Nodes`."""
     longest_pause = 2.0
     """Seconds between two dials of who keeps dialling, at the most."""
 

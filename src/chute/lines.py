@@ -40,8 +40,8 @@ class Lines:
     ) -> None:
         self._endpoint, self._changed, self._pushed, self._resting = endpoint, changed, pushed, resting
         self._lines: dict[Where, Line] = {}
-        self.rests: list[Rest] = []
-        """Those of the lines."""
+        self._rests: dict[Where, Rest] = {}
+        self._ending: set[asyncio.Task[None]] = set()
         self._looking: asyncio.Task[None] | None = None
 
     @property
@@ -49,15 +49,19 @@ class Lines:
         """What the servers refused so far, by the word that their refusals begin with."""
         return sum((rest.errors for rest in self.rests), Counter())
 
+    @property
+    def rests(self) -> list[Rest]:
+        """Those of the servers that there were lines to."""
+        return list(self._rests.values())
+
     def to(self, key: str) -> Line | None:
         """The line to who has that key now; None where nobody is known to, which is then asked for."""
         if (node := self._endpoint.node_of(key)) is None:
             self._look()
             return None
         if (line := self._lines.get(node)) is None:
-            rest = Rest() if self._resting else None
+            rest = self._rests.setdefault(node, Rest()) if self._resting else None
             line = self._lines[node] = Line(node, self._changed, self._pushed, rest)
-            self.rests += [rest] if rest else []
             line.open()
         return line
 
@@ -79,7 +83,11 @@ class Lines:
         return await line.ask(commands) if line else None
 
     def check(self) -> None:
-        """Gives up connections where an answer is overdue. Called by whoever owns a timer."""
+        """Gives up connections where an answer is overdue, and those to nodes that have no keys any more. Called by whoever owns a timer."""
+        for node in self._endpoint.emptied:
+            if line := self._lines.pop(node, None):
+                self._end(line)
+                self._look()  # what is known may be of one slot alone
         for line in self._lines.values():
             line.check()
 
@@ -90,6 +98,13 @@ class Lines:
         lines, self._lines = self._lines, {}
         for line in lines.values():
             await line.close()
+        if self._ending:
+            await asyncio.wait(self._ending)
+
+    def _end(self, line: Line) -> None:
+        task = asyncio.get_running_loop().create_task(line.close(), name="chute line ends")
+        self._ending.add(task)
+        task.add_done_callback(self._ending.discard)
 
     def _look(self) -> None:
         """Asks who has what, beside what goes on, at most twice a second."""

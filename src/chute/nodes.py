@@ -73,6 +73,13 @@ class Nodes:
         return self._nodes.get(server) or self._nodes.setdefault(server, Node(self.atlas, server))
 
     @property
+    def emptied(self) -> list[Node]:
+        """Those that have no keys any more, as far as is known."""
+        there = set(self.atlas.known_parts)
+        known = list(self._nodes.items())  # another thread may add to it
+        return [node for server, node in known if server not in there] if there else []
+
+    @property
     def parts(self) -> list[Server]:
         """Everybody who has keys. Raises ServerUnavailable."""
         return self.atlas.parts
@@ -131,7 +138,9 @@ class Nodes:
                 again += [place for place in places if self._again(replies[place])]
             if time.monotonic() > end:
                 break
-            todo = operation.with_confirmation(again)
+            if again and operation.lost and operation.confirming and operation.begun(replies):
+                raise operation.lost("a part of it was accepted, the rest must be sent again, and nobody can confirm both")
+            todo = operation.for_another(again)
             if todo:
                 yield Look(pause)
                 pause = AGAIN
@@ -139,12 +148,9 @@ class Nodes:
 
     def _told(self, operation: Operation[Any], replies: list[Any], nobody: ServerUnavailable) -> ChuteError:
         """The error that there is nobody left to send to; it must not say that nothing was sent where a part has been accepted."""
-        done = any(reply is not None and not self._again(reply) for reply in replies)
-        return (
-            operation.lost(f"a part of it was accepted, then {str(nobody).removesuffix(operation.unsent)}")
-            if done and operation.lost
-            else nobody
-        )
+        if operation.lost and operation.begun(replies):
+            return operation.lost(f"a part of it was accepted, then {str(nobody).removesuffix(operation.unsent)}")
+        return nobody
 
     def _asking(self, operation: Operation[Any], places: Sequence[int], replies: list[Any]) -> Generator[Step, Any, None]:
         """Where a slot is being moved, a key may be at its new server already: there, for this once, by its leave."""
@@ -153,12 +159,13 @@ class Nodes:
             if isinstance(reply, redis.exceptions.AskError) and not isinstance(
                 reply, redis.exceptions.MovedError
             ):  # of which that is the base
-                there = operation.with_confirmation([place])
+                there = operation.for_another([place])
                 part = operation.part(there)
-                asked = Operation((ASKING, *part.commands), list, part.lost, part.confirming)
+                opening, rest = part.commands[: part.opening], part.commands[part.opening :]
+                asked = Operation((*opening, ASKING, *rest), list, part.lost, part.confirming, opening=part.opening)
                 answer = yield Ask(self.atlas.server(reply.host, reply.port), asked)
                 if not isinstance(answer, ServerUnavailable):
-                    for each, said in zip(there, answer[1:], strict=True):
+                    for each, said in zip(there, answer[: part.opening] + answer[part.opening + 1 :], strict=True):
                         replies[each] = said
 
     def _again(self, reply: object) -> bool:

@@ -36,6 +36,8 @@ class Operation(Generic[T]):
     """So many commands at the end answer for those before them: sent again with any of those."""
     at: str = ""
     """The key whose server gets the commands that name none, where there are several servers."""
+    opening: int = 0
+    """So many commands at the beginning tell who answers: sent again with what another server is to answer."""
     patient: bool = True
     """Where there are several servers: waits for another in place of one that is gone."""
 
@@ -52,8 +54,8 @@ class Operation(Generic[T]):
     def part(self, places: Sequence[int]) -> "Operation[list[Any]]":
         """Those of the commands alone, with their replies as they come."""
         last = len(self.commands) - self.confirming
-        confirming = sum(place >= last for place in places)
-        return Operation(tuple(self.commands[place] for place in places), list, self.lost, confirming)
+        confirming, opening = sum(place >= last for place in places), sum(place < self.opening for place in places)
+        return Operation(tuple(self.commands[place] for place in places), list, self.lost, confirming, opening=opening)
 
     def unscripted(self, replies: list[Any]) -> list[int]:
         """The commands whose script the server does not know: they have done nothing, so these alone are sent again behind the scripts, and
@@ -64,6 +66,17 @@ class Operation(Generic[T]):
         """What to send again where these are."""
         last = len(self.commands) - self.confirming
         return [place for place in places if place < last] + list(range(last, len(self.commands))) if places else []
+
+    def for_another(self, places: list[int]) -> list[int]:
+        """What to send to another server where these are."""
+        if not (todo := self.with_confirmation(places)):
+            return []
+        return [*range(self.opening), *[place for place in todo if place >= self.opening]]
+
+    def begun(self, replies: list[Any]) -> bool:
+        """Whether a part of what was asked for was accepted. Who answers, and about copies, is no part of it."""
+        asked_for = replies[self.opening : len(replies) - self.confirming]
+        return any(reply is not None and not isinstance(reply, Exception) for reply in asked_for)
 
     def with_scripts(self, places: list[int]) -> tuple[Command, ...]:
         """The scripts, and those of the commands behind them."""

@@ -4,6 +4,7 @@ Every command and every key is built here or, for workers, in `holdings`. Sends 
 """
 
 from collections.abc import Iterable, Sequence
+from functools import partial
 from typing import Any, Literal, TypeAlias
 
 from chute import keys, script
@@ -23,13 +24,14 @@ TRACKING_ON: Command = ("CLIENT", "TRACKING", "ON")
 
 
 Confirm: TypeAlias = Literal["memory", "disk", "replica"]
-_CONFIRM: dict[Confirm, list[Command]] = {"memory": [], "disk": [("WAITAOF", 1, 0, 3000)], "replica": [("WAIT", 1, 3000)]}
+_CONFIRM: dict[Confirm, tuple[Command, ...]] = {"disk": (("WAITAOF", 1, 0, 3000),), "replica": (("WAIT", 1, 3000),)}
+REPLICATION: Command = ("INFO", "replication")
 
 
 def confirmable(queue: str, confirm: Confirm) -> Operation[None]:
     """Whether the server of a queue can confirm at all; Rejected where it cannot."""
     at = keys_of(queue).queue  # asked for first: a node of a Cluster that was deposed sends us on, and is not asked for the rest
-    sections: tuple[Command, ...] = (("LLEN", at), ("INFO", "persistence"), ("INFO", "replication"), ("COMMAND", "INFO", "WAITAOF"))
+    sections: tuple[Command, ...] = (("LLEN", at), ("INFO", "persistence"), REPLICATION, ("COMMAND", "INFO", "WAITAOF"))
 
     def read(replies: list[Any]) -> None:
         replies = replies[1:]
@@ -126,7 +128,8 @@ class Store:
 
     def enqueue(self, jobs: Sequence[tuple[str, bytes, str, str]], confirm: Confirm = "memory") -> Operation[None]:
         """Puts (job id, body, due, key) in, in their order; due is '' for now, '+n' for in n ms, else server ms. One write for all of them,
-        the wait for a confirmation included: it answers for the connection that wrote."""
+        the wait for a confirmation included: it answers for the connection that wrote. Around it the server says whose history it writes: one
+        that is deposed and chosen again while we wait counts as confirmed what came after."""
         commands: list[Command] = []
         sizes: list[int] = []
         ready: list[bytes] = []
@@ -143,14 +146,17 @@ class Store:
         if ready:
             commands.append(("LPUSH", self.keys.queue, *ready))
             sizes.append(len(ready))
-        commands += _CONFIRM[confirm]
+        if confirm == "memory":
+            return Operation(tuple(commands), lambda replies: _all_in(replies, sizes), partial(Unconfirmed, jobs[0][0]))
 
         def read(replies: list[Any]) -> None:
-            _all_in(replies[: len(sizes)], sizes)
-            if len(replies) > len(sizes):
-                _copied(replies[-1], confirm, jobs[0][0])
+            before, *written, copies, after = replies
+            _all_in(written, sizes)
+            _copied(copies, confirm, jobs[0][0])
+            _of_one_history(before, after, confirm, jobs[0][0])
 
-        return Operation(tuple(commands), read, lambda why: Unconfirmed(jobs[0][0], why), len(_CONFIRM[confirm]))
+        commands = [REPLICATION, *commands, *_CONFIRM[confirm], REPLICATION]
+        return Operation(tuple(commands), read, partial(Unconfirmed, jobs[0][0]), confirming=2, at=self.keys.queue, opening=1)
 
     def depth(self) -> Operation[int]:
         """How many jobs are ready at normal priority: LLEN of the public list."""
@@ -261,6 +267,14 @@ def _copied(reply: Any, confirm: Confirm, job_id: str) -> None:
     """Raises Unconfirmed unless one copy more than the memory of this server has the jobs."""
     if isinstance(reply, Exception) or (reply[0] if isinstance(reply, list) else reply) < 1:
         raise Unconfirmed(job_id, f'it is in memory, but confirm="{confirm}" was not answered in time ({reply!r})')
+
+
+def _of_one_history(before: Any, after: Any, confirm: Confirm, job_id: str) -> None:
+    """Raises Unconfirmed where another server has been the primary meanwhile: what it never had is gone, whatever was counted. (A server that
+    gets its first replica begins a new history too.)"""
+    ids = [dict(fields_of_info(reply)).get("master_replid") for reply in (before, after) if isinstance(reply, bytes)]
+    if len(ids) < 2 or ids[0] != ids[1]:
+        raise Unconfirmed(job_id, f'the server became another one while confirm="{confirm}" was waited for, or its history did')
 
 
 def _all_in(replies: list[Any], sizes: list[int]) -> None:

@@ -8,6 +8,9 @@ from chute.endpoint import Server
 
 LONGEST_PAUSE = 0.5
 """Seconds between two dials, at the most: another may be chosen soon."""
+LOOK_AFTER = (0.1, 1.0)
+"""Seconds from the word that one key is elsewhere until it is asked who has what, and from then until it is asked again: who is asked may not
+have heard of it yet."""
 
 
 class Node:
@@ -17,6 +20,7 @@ class Node:
 
     def __init__(self, atlas: Atlas, server: Server) -> None:
         self._atlas, self._server = atlas, server
+        self._looking: asyncio.Task[None] | None = None
 
     async def adial(self) -> Any:
         """A connection to it, with redis-py's own errors."""
@@ -27,12 +31,18 @@ class Node:
             raise
 
     def elsewhere(self, reply: object) -> bool:
-        """Notes who has what; what else is asked for here may still be."""
-        self._atlas.elsewhere(reply)
+        """Notes who has what; what else is asked for here may still be. Somebody may have taken this one's place, so the rest is asked for soon."""
+        if self._atlas.elsewhere(reply) and (self._looking is None or self._looking.done()):
+            self._looking = asyncio.get_running_loop().create_task(self._look(), name="chute look")
         return False
 
+    async def _look(self) -> None:
+        for pause in LOOK_AFTER:
+            await asyncio.sleep(pause)
+            await self._atlas.alook()
+
     def left(self) -> bool:
-        """Whether what is asked for here is elsewhere: that is known of single keys only."""
+        """Whether what is asked for here is elsewhere: that is known of single keys only. Who has none at all is left by `Lines`."""
         return False
 
 

@@ -79,6 +79,10 @@ class Sentinels:
         """Whether a reply says that another has what was asked for: a primary that was deposed takes no writes."""
         return isinstance(reply, redis.exceptions.ReadOnlyError)
 
+    def hinted(self, reply: object) -> bool:
+        """Whether a reply makes it likely that another is the primary by now: this one has lost its replicas."""
+        return isinstance(reply, redis.ResponseError) and str(reply).startswith("NOREPLICAS")
+
 
 class Slots:
     """The nodes of a Cluster: each has the keys of some slots."""
@@ -124,6 +128,10 @@ class Slots:
             with suppress(KeyError):  # of a slot that nobody served
                 self._manager.move_slot(reply)
         return isinstance(reply, redis.exceptions.MovedError)
+
+    def hinted(self, reply: object) -> bool:
+        """Whether a reply makes it likely that another has what was asked for: who has lost a slot says so."""
+        return False
 
 
 def topology(several: Several) -> Sentinels | Slots:

@@ -2,11 +2,12 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from typing import Any, cast
 
 import pytest
 
 from chute import connection
-from chute.holdings import Holdings
+from chute.holdings import Holdings, beat_of
 from chute.keys import keys_of
 from chute.lines import Lines
 from chute.worker.beats import Beats, Identity
@@ -30,6 +31,44 @@ def beating(server: Server, steps: Callable[[Lines, Beats], Awaitable[None]]) ->
             await lines.close()
 
     asyncio.run(main())
+
+
+class Answers:
+    """Lines to nowhere: the answers to what is sent are given by hand."""
+
+    def __init__(self) -> None:
+        self.sent: list[Any] = []
+        self.given: list[Any] = []
+
+    def to(self, _: str) -> None:
+        """Nobody is dialled."""
+
+    def send(self, _: str, commands: Any, answered: Any) -> None:
+        self.sent.append(commands)
+        self.given.append(answered)
+
+
+@pytest.mark.parametrize("lost", [None, []])
+def test_after_an_answer_that_was_lost_it_beats_on(lost: Any) -> None:
+    lines, worker = Answers(), Holdings("jobs", "a" * 32).worker
+    beats = Beats(cast(Lines, lines))
+    beats.add(Identity("jobs", worker, 1, 0, Board(1)))
+    for _ in range(2):
+        beats.beat()
+        lines.given[-1](lost)
+    assert lines.sent == [[beat_of("jobs", [worker])]] * 2
+
+
+def test_each_lane_of_each_worker_has_an_identity_of_its_own_that_may_be_new() -> None:
+    lines, boards, names = Answers(), [Board(1), Board(1)], [letter * 32 for letter in "abcd"]
+    beats = Beats(cast(Lines, lines))
+    for name, board, number in zip(names, [boards[0], boards[0], boards[0], boards[1]], (1, 0, 2, 1), strict=True):
+        beats.add(Identity("jobs", name, number, number, board))
+    beats.beat()
+    assert lines.sent == [[beat_of("jobs", names)]]
+    beats.add(Identity("jobs", "e" * 32, 3, 1, boards[0]))
+    beats.beat()
+    assert lines.sent[1] == [beat_of("jobs", [*names[1:], "e" * 32])]
 
 
 @pytest.mark.leaves("workers")

@@ -6,11 +6,12 @@ from typing import Any
 import pytest
 import redis
 
-from chute.holdings import CLAIM_BYTES
+from chute.holdings import BLOCK, CLAIM_BYTES
 from chute.script import LOAD
 from chute.worker import clock
 from chute.worker.claim import Claims
 from chute.worker.held import Held
+from chute.worker.lane import REFUSAL_PAUSE
 from chute.worker.slots import Slots
 from worker.made import lane
 
@@ -74,7 +75,22 @@ def test_a_queue_that_rested_does_not_catch_up_on_what_it_missed() -> None:
     assert abs(Counter(hand.picks(20))["q0"] - 10) <= 1
 
 
-@pytest.mark.parametrize(("name", "value"), [("live", False), ("waiting", True), ("pause_until", float("inf")), ("more", False)])
+def test_a_queue_that_was_given_less_than_it_asked_for_catches_up() -> None:
+    """Its claim ended at a large job, while the other had turns."""
+    hand = Hand(1, 1)
+    _, landed = hand.claims.claim(hand.lanes[0], clock.now())
+    hand.slots.asked = 0
+    hand.lanes[0].more = False
+    assert hand.picks(3) == ["q1"] * 3
+    hand.slots.asked = 10
+    landed(reply(b"x" * CLAIM_BYTES))
+    hand.slots.ready.clear()
+    assert hand.picks(4) == ["q0", "q0", "q0", "q1"]
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("live", False), ("waiting", True), ("refused", True), ("pause_until", float("inf")), ("more", False)]
+)
 def test_from_these_nothing_is_claimed(name: str, value: Any) -> None:
     hand = Hand(1)
     setattr(hand.lanes[0], name, value)
@@ -178,3 +194,165 @@ def test_an_unknown_script_has_done_nothing() -> None:
     hand.answer(NOSCRIPT)
     assert (hand.lanes[0].uncertain, hand.lanes[0].owed) == ({}, True)
     assert [commands[: len(LOAD)] for commands in sent] == [[*LOAD]]
+
+
+class Waiting(Hand):
+    """One wait on the first queue, at a time that stands still; it is answered by hand."""
+
+    def __init__(self, *weights: int | None, concurrency: int = 10) -> None:
+        super().__init__(*(weights or (1,)), concurrency=concurrency)
+        self.lane, self.now, self.landed = self.lanes[0], clock.now(), 0
+        self.sent: list[Any] = []
+        self.lane.line.send = lambda *words: self.sent.append(words)  # type: ignore[method-assign]
+
+    def wait(self) -> list[Any]:
+        """The commands of a new wait."""
+        self.claims.wait(self.lane, self.now, self._landed)
+        return list(self.sent[-1][0])
+
+    def tell(self, replies: list[Any] | None) -> None:
+        """The answer to the last one."""
+        self.sent[-1][1](replies)
+
+    def _landed(self) -> None:
+        self.landed += 1
+
+
+def test_a_wait_asks_for_its_share_of_the_free_slots_and_one_at_the_least() -> None:
+    for lanes, free, share in ((1, 10, 10), (2, 10, 5), (3, 10, 3), (3, 1, 1), (3, 2, 1)):
+        hand = Waiting(*[1] * lanes, concurrency=free)
+        wait, claim = hand.wait()
+        assert wait == hand.lane.holdings.wait
+        assert claim[-3] == share
+
+
+def test_a_wait_ends_a_while_after_the_server_gave_up_and_its_claim_is_valid_as_long() -> None:
+    hand = Waiting()
+    _, claim = hand.wait()
+    assert claim[-1] == ""
+    assert hand.sent[-1][2] == BLOCK + 5.0
+    hand.lane.route.ahead = 7.0
+    _, claim = hand.wait()
+    assert claim[-1] == int((hand.now + BLOCK + 7 + 5) * 1000)
+
+
+def test_what_a_wait_brought_is_marked() -> None:
+    hand = Waiting()
+    hand.answer(reply(b"a"))
+    hand.wait()
+    assert (hand.lane.waiting, hand.lane.claiming, hand.claims.last) == (True, 0, 2)
+    hand.tell([None, reply(b"b", b"c", tag=9)])
+    assert [(job.body, job.waited, job.lease) for job in hand.slots.ready] == [(b"a", False, 1001), (b"b", True, 2001), (b"c", True, 2002)]
+    assert (hand.lane.waiting, hand.lane.owed, hand.landed) == (False, False, 1)
+    assert hand.lane.pause_until < hand.now
+    assert hand.claims.under_way == set()
+
+
+def test_a_wait_that_the_server_refused_is_followed_by_claims_alone() -> None:
+    hand = Waiting()
+    hand.wait()
+    hand.tell([redis.exceptions.OutOfMemoryError("full"), reply(b"a")])
+    assert [job.body for job in hand.slots.ready] == [b"a"]
+    assert (hand.lane.owed, hand.lane.waiting) == (True, False)
+    assert abs(hand.lane.pause_until - hand.now - REFUSAL_PAUSE) < 0.5
+
+
+def test_a_wait_without_an_answer_is_in_doubt_for_as_long_as_its_claim_is_valid() -> None:
+    hand = Waiting()
+    hand.wait()
+    hand.tell(None)
+    assert hand.lane.uncertain[1].void == hand.now + BLOCK + 5.0
+    assert (hand.lane.waiting, hand.lane.owed) == (False, True)
+    hand.claims.claim(hand.lane, hand.now)[1](None)
+    assert hand.lane.uncertain[2].void == hand.now + 5.0
+
+
+def test_since_when_a_queue_was_not_served() -> None:
+    hand = Waiting()
+    hand.claims.claim(hand.lane, 5.0)
+    hand.claims.claim(hand.lane, 6.0)[1](None)
+    assert hand.lane.unserved_since == 5.0
+    hand.answer(reply())
+    assert hand.lane.unserved_since is None
+    hand.claims.wait(hand.lane, 8.0, lambda: None)
+    hand.claims.wait(hand.lane, 9.0, lambda: None)
+    assert hand.lane.unserved_since == 8.0
+
+
+def test_a_queue_is_charged_by_its_weight_for_what_it_was_given() -> None:
+    hand = Hand(4, 1, concurrency=10)
+    first = hand.lanes[0]
+    _, landed = hand.claims.claim(first, clock.now())
+    assert (first.served, first.claiming, hand.slots.asked) == (2.5, 1, 10)
+    landed(reply(b"a"))
+    assert (first.served, first.claiming, hand.slots.asked) == (0.25, 0, 0)
+    hand.answer(None)
+    assert first.served == 0.25
+    hand.answer(b"PAUSED")
+    assert (first.served, first.drained) == (0.25, True)
+
+
+def test_without_room_nothing_is_asked_for_and_an_empty_answer_says_nothing() -> None:
+    hand = Hand(1, concurrency=1)
+    hand.slots.asked = 3
+    command, landed = hand.claims.claim(hand.lanes[0], clock.now())
+    assert command[-3] == 0
+    landed(reply())
+    assert (hand.lanes[0].more, hand.lanes[0].drained) == (False, False)
+
+
+def test_one_job_where_one_was_asked_for_says_that_there_is_more() -> None:
+    hand = Hand(1, concurrency=1)
+    hand.answer(reply(b"a"))
+    assert (hand.lanes[0].more, hand.lanes[0].rested) == (True, False)
+    hand.slots.ready.clear()
+    hand.answer(reply())
+    assert (hand.lanes[0].drained, hand.lanes[0].rested) == (True, True)
+
+
+def test_an_answer_under_an_old_identity_fences_nobody() -> None:
+    hand = Hand(1)
+    lane = hand.lanes[0]
+    _, landed = hand.claims.claim(lane, clock.now())
+    lane.boot()
+    lane.live = True
+    landed(b"FENCED")
+    assert lane.live
+    landed = hand.claims.claim(lane, clock.now())[1]
+    lane.live = False
+    landed(b"FENCED")
+    assert lane.former == []
+
+
+def test_how_far_the_clock_of_the_server_is_ahead() -> None:
+    hand = Hand(1)
+    hand.answer(reply())
+    assert abs(hand.lanes[0].route.ahead - 7.0) < 0.1
+
+
+def test_a_clock_of_the_server_that_is_behind() -> None:
+    hand = Hand(1)
+    hand.answer([int(clock.now() * 1000) - 3000, 0, []])
+    assert abs(hand.lanes[0].route.ahead + 3.0) < 0.1
+
+
+@pytest.mark.parametrize(
+    ("concurrency", "asked", "flying", "enough"),
+    [(1, 0, 0, True), (1, 1, 0, False), (1, 0, 1, True), (1, 1, 1, False), (3, 2, 1, True), (10, 0, 1, True), (10, 11, 0, False)],
+)
+def test_how_much_room_is_enough(concurrency: int, asked: int, flying: int, enough: bool) -> None:
+    hand = Hand(1, concurrency=concurrency)
+    hand.slots.asked = asked
+    assert (hand.claims.pick(flying, clock.now()) is not None) == enough
+
+
+def test_a_pause_is_over_when_its_time_has_come() -> None:
+    hand = Hand(1)
+    now = hand.lanes[0].pause_until = clock.now()
+    assert hand.claims.pick(0, now) is hand.lanes[0]
+
+
+def test_more_bytes_than_a_claim_may_bring_say_that_there_is_more() -> None:
+    hand = Hand(1)
+    hand.answer(reply(b"x" * CLAIM_BYTES, b"x"))
+    assert hand.lanes[0].more

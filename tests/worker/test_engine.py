@@ -40,6 +40,12 @@ class Tasks:
         if number >= self.holds_from:
             await self.go.wait()
 
+    async def large(self, number: int = 0) -> str:
+        """Waits at the gate, and answers with much."""
+        self.order.append(number)
+        await self.go.wait()
+        return "x" * 200_000
+
 
 def counting(url: str) -> tuple[chute.Queue, Counter[int]]:
     """A queue whose task counts its runs by the job's number."""
@@ -334,6 +340,39 @@ def test_an_idle_worker_leaves_a_full_server_alone_and_drains_it(each_server: Se
             client.config_set("maxmemory", 0)
 
     asyncio.run(main())
+
+
+def test_a_queue_whose_outcomes_are_refused_waits_and_is_in_no_others_way(each_server: Server) -> None:
+    """More of them than a round trip carries. What they are of stays leased, and nothing more of that queue is begun."""
+    client, held, free = each_server.client(), Tasks(), Tasks()
+    client.execute_command("ACL", "SETUSER", "limited", "on", ">secret", "~*", "&*", "+@all")
+    url = each_server.url.replace("unix://", "unix://limited:secret@")
+    refused, other = chute.Queue("jobs", url=url), chute.Queue("others", url=url)
+
+    refused.task(held.large)
+    other.task(free.count)
+
+    async def main() -> None:
+        load(each_server, 12)
+        async with working(refused, other, concurrency=40) as engine:
+            await until(lambda: len(held.order) == 12)
+            client.execute_command("ACL", "SETUSER", "limited", "resetkeys", "~*{queue:others}*", "~queue:others", "~result:*", "~queues")
+            held.go.set()
+            await until(lambda: engine.lanes[0].refused)
+            client.lpush(KEYS.queue, '{"job_id":"late","number":12}')
+            client.lpush("queue:others", *['{"job_id":"o%d","number":%d}' % (n, n) for n in range(30)])
+            await until(lambda: len(client.keys("result:o*")) == 30)
+            await asyncio.sleep(3)
+            assert (len(held.order), client.llen(KEYS.queue) + client.llen(KEYS.first)) == (12, 1)
+            client.execute_command("ACL", "SETUSER", "limited", "~*")
+            await until(lambda: len(held.order) == 13 and at_rest(each_server))
+
+    try:
+        asyncio.run(main())
+    finally:
+        client.execute_command("ACL", "DELUSER", "limited")
+    assert sorted(held.order) == list(range(13))
+    assert set(free.runs.values()) == {1}
 
 
 def test_a_server_that_refuses_to_register_is_asked_from_time_to_time(server: Server) -> None:

@@ -2,13 +2,18 @@
 
 import asyncio
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from chute import connection
 from chute.keys import keys_of
+from chute.lines import Lines
+from chute.worker import helper
+from chute.worker.beats import Beats
 from servers import Server, children, until
 from worker.running import until as soon
 from worker.running import working
@@ -100,3 +105,27 @@ def test_the_helper_ends_with_its_worker_and_with_a_program_that_is_killed(serve
     asyncio.run(main())
     assert set(children(os.getpid())) == before
     assert until(lambda: at_rest(server))
+
+
+def test_a_server_that_is_mute_is_left(server: Server) -> None:
+    """Nobody else in this process looks whether an answer is overdue."""
+
+    async def main() -> None:
+        lines = Lines(connection.endpoint(server.url), lambda _: None)
+        line = lines.to("")
+        assert line
+        await soon(lambda: line.connected)
+        assert server.process
+        server.process.send_signal(signal.SIGSTOP)
+        try:
+            line.send([("PING",)], lambda _: None, 0.05)
+            await asyncio.sleep(0.1)
+            assert line.connected
+            helper._beat(lines, Beats(lines))
+            await soon(lambda: not line.connected)
+        finally:
+            server.process.send_signal(signal.SIGCONT)
+        await soon(lambda: line.connected)
+        await lines.close()
+
+    asyncio.run(main())

@@ -1,6 +1,7 @@
 """Workers that die, and workers that only look dead."""
 
 import asyncio
+import json
 import os
 import signal
 import subprocess
@@ -10,7 +11,10 @@ from pathlib import Path
 import pytest
 
 from chute import admin, connection
+from chute.holdings import Holdings
 from chute.keys import keys_of
+from chute.lines import Lines
+from chute.worker.reclaim import insist, none_started, take_over
 from servers import Server, signal_all, until
 from worker.running import until as soon
 from worker.running import working
@@ -139,6 +143,27 @@ def test_rubbish_among_workers_and_leases_keeps_nobody_from_being_taken_over(eac
     assert admin.stats(connection.endpoint(each_server.url), "jobs").workers == 0
     assert client.hkeys(KEYS.workers) == [b"\xff"]
     client.delete(KEYS.workers)
+
+
+def test_what_was_held_goes_back_where_the_registry_was_lost_and_nobody_asks_without_end(each_server: Server) -> None:
+    client, theirs = each_server.client(), Holdings("jobs", "a" * 32)
+    client.hset(theirs.leases, mapping={str(n): '{"job_id":"j%d","number":%d}' % (n, n) for n in (1001, 1002)})
+
+    async def main() -> tuple[int, int]:
+        lines = Lines(connection.endpoint(each_server.url), lambda _: None)
+        try:
+            ask = insist(lines)
+            async with asyncio.timeout(10):
+                before = await take_over(ask, theirs, none_started)
+                assert await ask(theirs.closing(b"")) == 1
+                return before, await take_over(ask, theirs, none_started)
+        finally:
+            await lines.close()
+
+    assert asyncio.run(main()) == (0, 2)
+    assert [json.loads(body)["job_id"] for body in client.lrange(KEYS.queue, 0, -1)] == ["j1002", "j1001"]
+    assert not client.exists(theirs.leases, KEYS.workers)
+    client.delete(KEYS.queue)
 
 
 def test_what_was_held_by_the_dead_is_charged_and_the_third_death_is_the_last(each_server: Server, tmp_path: Path) -> None:

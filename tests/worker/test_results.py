@@ -7,9 +7,15 @@ from typing import Any
 import pytest
 
 import chute
+from chute.line import Line
+from chute.lines import Lines
 from chute.worker.engine import Engine
+from chute.worker.finish import Record
+from chute.worker.results import AGAIN, AGAIN_FOR, KEPT, PATIENCE, Kept, Results
+from chute.worker.slots import Slots
 from servers import Server
 from topologies import Cluster
+from worker import made
 from worker.running import until
 
 IDS = [f"job-{n}" for n in range(40)]
@@ -106,6 +112,92 @@ def test_a_lease_stays_until_its_result_is_stored(cluster: Cluster) -> None:
 
     working(cluster, steps)
     assert all(fields(cluster, job_id)[b"status"] == b"completed" for job_id in there)
+
+
+def loses(cluster: Cluster, job_id: str) -> None:
+    """As a failover does it: the result is gone, and the connections to who had it end."""
+    with cluster.owner(f"result:{job_id}").new_client() as client:
+        client.delete(f"result:{job_id}")
+        client.execute_command("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
+
+
+@pytest.mark.parametrize("number", [0, 1], ids=["completed", "failed"])
+def test_what_a_server_stored_last_is_stored_again_once_where_the_way_to_it_ends(cluster: Cluster, number: int) -> None:
+    async def steps(engine: Engine, jobs: chute.Queue) -> None:
+        assert engine.results
+        job_id = IDS[number]
+        await jobs.apush({"job_id": job_id, "n": number})
+        await until(lambda: engine.totals["completed"] + engine.totals["failed"] == 1 and leases(cluster) == 0)
+        loses(cluster, job_id)
+        await until(lambda: fields(cluster, job_id).get(b"status") in {b"completed", b"failed"})
+        await until(lambda: engine.results.quiet)
+        loses(cluster, job_id)
+        await asyncio.sleep(2 * AGAIN + 0.2)
+        assert not fields(cluster, job_id)
+
+    working(cluster, steps)
+
+
+def test_what_was_stored_a_while_ago_is_not_stored_again(cluster: Cluster) -> None:
+    async def steps(engine: Engine, jobs: chute.Queue) -> None:
+        await jobs.apush({"job_id": IDS[0], "n": 0})
+        await until(lambda: engine.totals["completed"] == 1 and leases(cluster) == 0)
+        await asyncio.sleep(KEPT + 0.2)
+        loses(cluster, IDS[0])
+        await asyncio.sleep(2 * AGAIN + 0.2)
+        assert not fields(cluster, IDS[0])
+
+    working(cluster, steps)
+
+
+def test_what_nobody_takes_again_is_given_up_and_holds_up_no_end(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+    now = 100.0
+    monkeypatch.setattr("chute.worker.clock.now", lambda: now)
+    later: list[Callable[[], None]] = []
+    queue = chute.Queue("jobs", url="redis+cluster://127.0.0.1:1")
+    lines = Lines(queue.endpoint, lambda _: None)
+    monkeypatch.setattr(lines, "to", lambda _: None)  # nobody is known to have it
+    results = Results(lines, Slots(1, 1), lambda _, fn: later.append(fn), lambda: None)
+    line = Line(queue.endpoint.at(""), lambda _: None)
+    results._kept[line].add(Record(made.held(), "job-1", b"packed"), now)
+    results.lost(line)
+    assert not results.quiet
+    now += PATIENCE + 0.1
+    assert results.quiet
+    assert not results.crowded
+    while later:
+        now += 20
+        later.pop()()
+    assert "the result of job job-1 is lost" in caplog.text
+    assert now < 100 + AGAIN_FOR + 50
+
+
+def test_of_what_was_stored_last_eight_megabytes_are_kept() -> None:
+    kept = Kept()
+    record = Record(made.held(b"x" * 2**20), "job", b"packed")
+    for n in range(20):
+        kept.add(record, float(n))
+    assert len(kept.take()) == 7
+    assert kept.take() == []
+
+
+def test_nobody_stays_connected_to_a_node_that_has_no_keys_any_more(cluster: Cluster) -> None:
+    before = cluster.owner("queue:jobs")
+
+    def workers_there() -> int:
+        with before.new_client() as client:
+            return sum("evalsha" in each["cmd"] for each in client.client_list(_type="normal"))
+
+    async def steps(engine: Engine, jobs: chute.Queue) -> None:
+        for n, job_id in enumerate(IDS):
+            await jobs.apush({"job_id": job_id, "n": n})
+        await until(lambda: workers_there() > 0)
+        await asyncio.to_thread(cluster.fail_over, before)
+        await jobs.apush({"job_id": "after", "n": 0})
+        assert await jobs.job("after").aresult(timeout=20) == 0
+        await until(lambda: workers_there() == 0)
+
+    working(cluster, steps)
 
 
 def test_a_slot_that_moves_under_results_keeps_them(cluster: Cluster) -> None:

@@ -67,6 +67,57 @@ def test_the_oldest_is_next_and_is_marked_with_its_deadline() -> None:
     assert start.board.ran() == {(0, 2)}
 
 
+def test_a_job_that_says_when_it_was_due_says_it_by_the_servers_clock() -> None:
+    start = Start(ASYNC)
+    start.jobs[0].due, start.lane.route.ahead = 90.0, 7.0
+    start.next()
+    assert start.lane.meter.due == [83.0]
+
+
+def test_a_job_begins_only_while_the_server_has_called_this_worker_alive_lately() -> None:
+    start = Start(ASYNC, DEAD)
+    start.lane.proof = 91.0
+    assert start.next(101.0) is None, "ten seconds ago is too long"
+    start.lane.proof = 91.5
+    assert start.next(101.0) is start.jobs[0]
+    start.starter.waits(start.jobs[0])
+    start.starter.pause()
+    assert len(list(start.board.started())) == 1, "its slot stays"
+
+
+def test_all_that_wait_have_slots_of_their_own() -> None:
+    start = Start(ASYNC, ASYNC, ASYNC)
+    start.starter.pause()
+    for job in start.jobs:
+        assert start.next() is job
+        start.starter.waits(job)
+        start.starter.pause()
+    assert sorted(lease for _, lease, _ in start.board.started()) == [1, 2, 3]
+
+
+def test_after_a_pause_the_slot_is_one_that_is_free() -> None:
+    start = Start(ASYNC, ASYNC, ASYNC, ASYNC, concurrency=3)
+    for _ in range(2):
+        start.starter.waits(start.next() or start.jobs[0])
+    third = start.next()
+    start.starter.pause()
+    fourth = start.next()
+    assert third is not None
+    assert fourth is not None
+    assert third.slot == fourth.slot
+    assert sorted(lease for _, lease, _ in start.board.started()) == [1, 2, 4]
+
+
+def test_one_that_must_be_alone_begins_only_on_the_word_of_the_server_too() -> None:
+    start = Start(ASYNC)
+    start.slots.suspect = start.slots.ready.popleft()
+    for proof in (90.0, 91.0):
+        start.lane.proof = proof
+        assert start.next(101.0) is None
+    start.lane.proof = 91.5
+    assert start.next(101.0) is start.jobs[0]
+
+
 def test_one_that_waits_keeps_its_slot() -> None:
     start = Start(ASYNC, ASYNC)
     first, _ = start.next(), start.starter.waits(start.jobs[0])
@@ -96,6 +147,13 @@ def test_nothing_starts_without_a_sign_of_the_server() -> None:
     start = Start(ASYNC)
     assert start.next(110.5) is None
     assert start.next(109.5) is start.jobs[0]
+
+
+def test_one_whose_queue_gives_no_sign_does_not_hold_up_those_before_it() -> None:
+    start = Start(ASYNC, ASYNC)
+    start.jobs[1].lane = lane("other")
+    assert start.next() is start.jobs[0]
+    assert start.next() is None
 
 
 @pytest.mark.parametrize("why", ["stopping", "held_up", "quota"])

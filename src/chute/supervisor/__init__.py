@@ -225,8 +225,8 @@ class Supervisor:
         self._past += Counter(child.board.totals)
         for (_, _, kind), count in ended.items():
             self._past[kind] += count
-        self.ended(child, ended)
         self.children.remove(child)
+        self.ended(child, ended)
 
     async def _settled(self) -> None:
         if not await clock.until(lambda: not self.children, PATIENCE):

@@ -13,7 +13,8 @@ POISON = 3
 
 
 def charged(body: bytes) -> bytes | Failed:
-    """The job with one more death, to go back to the front; or its end as a dead letter. What is no job goes back as it is, and is refused."""
+    """The job with one more death, to go back to the front; or its end as a dead letter: at the third, or at the first where it has no room to note
+    one, since it would run for ever. What is no job goes back as it is, and is refused."""
     try:
         job = envelope.check(body)
     except Refused:
@@ -25,4 +26,9 @@ def charged(body: bytes) -> bytes | Failed:
             "poison", f"the process that ran it{task} died {deaths} times, the last time with nothing else running: it is not run again"
         )
     again = envelope.rewrite(body, deaths=deaths)
-    return again if len(again) <= envelope.MAX_BYTES else body
+    if len(again) > envelope.MAX_BYTES:
+        return Failed(
+            "poison",
+            "the process that ran it died, and the job has no room to note that (it would be larger than 1 MiB): it is not run again",
+        )
+    return again

@@ -67,7 +67,7 @@ class Claims:
         able = [
             lane
             for lane in self._lanes
-            if lane.live and lane.route.open and not lane.waiting and now >= lane.pause_until and (lane.owed or (lane.more and enough))
+            if lane.may_be_asked(now) and lane.route.open and not lane.waiting and (lane.owed or (lane.more and enough))
         ]
         if not able:
             return None

@@ -86,6 +86,8 @@ class Engine:
         self.drained = False
         """In a burst: nothing more was ready."""
         self.ended = asyncio.Event()
+        self.closed = False
+        """Nothing is sent any more: what comes later would open connections again."""
         self.full_since: float | None = None
 
     @property
@@ -209,8 +211,8 @@ class Engine:
         if self.stopping or self.burst:
             return
         for lane in self.lanes:
-            idle = not (lane.more or lane.owed or lane.claiming or lane.waiting) and now >= lane.pause_until
-            if idle and lane.live and self.slots.free > 0 and not self.slots.parked:
+            idle = not (lane.more or lane.owed or lane.claiming or lane.waiting)
+            if idle and lane.may_be_asked(now) and self.slots.free > 0 and not self.slots.parked:
                 if lane.client is not None:
                     self.claims.wait(lane, now, self.poke)
                 elif lane.deaf(now):
@@ -233,7 +235,8 @@ class Engine:
 
     def _all_quiet(self) -> bool:
         nothing_waits = not any(lane.waiting for lane in self.lanes)
-        return self.slots.empty and nothing_waits and all(shuttle.quiet for shuttle in self.shuttles)
+        stored = self.results is None or self.results.quiet
+        return self.slots.empty and nothing_waits and stored and all(shuttle.quiet for shuttle in self.shuttles)
 
     def _own_lines(self, endpoint: Endpoint, lists: list[str]) -> list[Line]:
         """The lines that jobs travel on: to the server of each list where these are spread, else one for all."""
@@ -252,6 +255,8 @@ class Engine:
             route.changed(stopping=self.stopping)
         if line.connected and not routes:
             line.send(LOAD, lambda _: None)
+        if not line.connected and self.results:
+            self.results.lost(line)
         if line.connected:
             for lane in self.lanes:
                 if lane.route in routes:
@@ -260,7 +265,8 @@ class Engine:
 
     def _later(self, seconds: float, fn: Callable[[], None]) -> None:
         def call() -> None:
-            fn()
-            self.poke()
+            if not self.closed:
+                fn()
+                self.poke()
 
         self.loop.call_later(seconds, call)

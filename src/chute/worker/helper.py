@@ -9,6 +9,7 @@ import signal
 import socket
 import subprocess
 import sys
+from functools import partial
 
 from chute import connection, settings
 from chute.address import Address
@@ -50,12 +51,17 @@ async def _run(worker: socket.socket, board: Board) -> None:
             case Ready(url, how):
                 lines = Lines(connection.reach(Address(url, how)), lambda _: None, resting=True)
                 beats = Beats(lines)
-                beating = asyncio.create_task(clock.every(settings.beat_every(), beats.beat))
+                beating = asyncio.create_task(clock.every(settings.beat_every(), partial(_beat, lines, beats)))
             case Introduced(number, lane, queue, name) if beats:
                 beats.add(Identity(queue, name, number, lane, board))
     if lines:
         beating.cancel()
         await lines.close()
+
+
+def _beat(lines: Lines, beats: Beats) -> None:
+    lines.check()  # a server that is mute, or another one now, is left
+    beats.beat()
 
 
 def main() -> None:

@@ -72,6 +72,8 @@ class Lane:
         """Identities that others closed: what they still hold is looked after when the worker leaves."""
         self.unserved_since: float | None = None
         """When a claim or a wait was sent first since one was answered as it should be; None: the last one was."""
+        self.refused = False
+        """Its outcomes are refused: nothing more is claimed until they are taken, or what is done and not stored would grow without end."""
         self.pause_until = 0.0
         """Until then nothing is asked for: the server refused."""
         self._deaf_since: float | None = None
@@ -93,6 +95,10 @@ class Lane:
         """The last claim found nothing, and no job has ended since."""
         self.claiming = 0
         self.uncertain: dict[int, Uncertain] = {}
+
+    def may_be_asked(self, now: float) -> bool:
+        """Whether jobs may be asked for."""
+        return self.live and not self.refused and now >= self.pause_until
 
     def register(self) -> None:
         """Makes this identity known to the server."""

@@ -164,15 +164,14 @@ async def take_over(ask: Ask, theirs: Holdings, fate: Fate) -> int:
 
 
 async def _hand_out(ask: Ask, theirs: Holdings, jobs: list[tuple[bytes, Held]], fate: Fate) -> int | None:
-    """Each job to its fate; how many there were, None when the server did not answer."""
+    """Each job to its fate; how many there were, None when the server did not answer, or does not know them for closed."""
     fates = [(lease, held, fate(held)) for lease, held in jobs]
     for lease, held, end in fates:
         if not isinstance(end, bytes) and not await _end(ask, theirs, lease, held, end):
             return None
     back = [(lease, end) for lease, _, end in fates if isinstance(end, bytes)]
-    if back and not isinstance(await ask(theirs.reclaim(back)), int):
-        return None
-    return len(fates)
+    given_back = await ask(theirs.reclaim(back)) if back else 0
+    return len(fates) if isinstance(given_back, int) and given_back >= 0 else None
 
 
 async def _end(ask: Ask, theirs: Holdings, lease: bytes, held: Held, end: Outcome) -> bool:
