@@ -14,6 +14,8 @@ from contextlib import contextmanager
 import chute
 from chaos import oracle
 
+KEPT = 7 * 86_400
+"""Seconds that results are kept: longer than any row takes, since the judge looks for them all."""
 _spread = {name: int(os.environ[oracle.PARTITIONS]) for name in ["partitions"] if oracle.PARTITIONS in os.environ}
 jobs = chute.Queue("jobs", **_spread)
 other = chute.Queue("other")
@@ -38,7 +40,7 @@ def noted() -> Iterator[Answer]:
         _notes.note("ended", *who, oracle.now(), how)
 
 
-@jobs.task(default=True)
+@jobs.task(result_ttl=KEPT, default=True)
 async def work(ms: int) -> Answer:
     """Takes so long."""
     with noted() as answer:
@@ -52,7 +54,7 @@ async def elsewhere(ms: int) -> None:
     await asyncio.sleep(ms / 1000)
 
 
-@jobs.task
+@jobs.task(result_ttl=KEPT)
 async def padded(ms: int, pad: str) -> Answer:
     """Takes so long, and brings so much."""
     with noted() as answer:
@@ -60,7 +62,7 @@ async def padded(ms: int, pad: str) -> Answer:
         return answer
 
 
-@jobs.task
+@jobs.task(result_ttl=KEPT)
 async def holds(ms: int) -> Answer:
     """Takes a minute as long as there is something to hold on to."""
     with noted() as answer:
@@ -68,7 +70,7 @@ async def holds(ms: int) -> Answer:
         return answer
 
 
-@jobs.task
+@jobs.task(result_ttl=KEPT)
 def threaded(ms: int) -> Answer:
     """Takes so long, in a thread."""
     with noted() as answer:
@@ -76,7 +78,7 @@ def threaded(ms: int) -> Answer:
         return answer
 
 
-@jobs.task(backoff=0.05)
+@jobs.task(result_ttl=KEPT, backoff=0.05)
 async def flaky(ms: int) -> Answer:
     """Raises the first time."""
     with noted() as answer:
@@ -86,7 +88,7 @@ async def flaky(ms: int) -> Answer:
         return answer
 
 
-@jobs.task(retries=0)
+@jobs.task(result_ttl=KEPT, retries=0)
 async def doomed(ms: int) -> Answer:
     """Raises."""
     with noted():
@@ -94,7 +96,7 @@ async def doomed(ms: int) -> Answer:
         raise RuntimeError("this one always raises")
 
 
-@jobs.task
+@jobs.task(result_ttl=KEPT)
 async def crash(ms: int) -> Answer:
     """Takes its process with it."""
     with noted() as answer:
@@ -103,7 +105,7 @@ async def crash(ms: int) -> Answer:
         return answer
 
 
-@jobs.task(timeout=1, retries=0)
+@jobs.task(result_ttl=KEPT, timeout=1, retries=0)
 async def spin(ms: int) -> Answer:
     """Never ends, and blocks the loop."""
     with noted():
@@ -111,7 +113,7 @@ async def spin(ms: int) -> Answer:
             pass
 
 
-@jobs.task(timeout=1, retries=0)
+@jobs.task(result_ttl=KEPT, timeout=1, retries=0)
 def spin_in_thread(ms: int) -> Answer:
     """Never ends, in a thread."""
     with noted():
@@ -119,7 +121,7 @@ def spin_in_thread(ms: int) -> Answer:
             pass
 
 
-@jobs.task
+@jobs.task(result_ttl=KEPT)
 def hog(letters: int) -> Answer:
     """Keeps the interpreter's lock; each letter doubles the time."""
     with noted() as answer:

@@ -5,7 +5,7 @@ from chaos.seeded import BUGS, Bug, Edit
 _STOP_NOW = "        if self.stopping:\n            self._now.set()\n"
 _JUDGED = (
     "    except BaseException as error:\n        return verdict.judged(held, opened.task.policy, error)\n"
-    "    return outcome.complete(value, to_plain)\n\n\n"
+    "    if fork.Here.child:\n        fork.end(waits=type(came) is tuple)\n    return came\n\n\n"
 )
 _FIRST, _FURTHER = f"{_JUDGED}@coroutine\n", f"{_JUDGED}async def _awaited"
 _IN_THREAD = "    except BaseException as error:  # no thread should see SystemExit\n"

@@ -4,6 +4,8 @@ It knows nothing of how Chute works, only what it promises: nothing accepted is 
 once more for each fault that struck the process that ran it, and a result is that of a run that ended.
 """
 
+from bisect import bisect
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
@@ -15,6 +17,11 @@ from chaos.oracle import History, Run
 Effect = Literal["death", "suspicion", "failover", "none"]
 UNANSWERED = 200_000_000
 """Nanoseconds for which the end of a run may have been unknown to the server: a fault that soon after it may repeat the job."""
+ABOUT_TO_BEGIN = 20_000_000
+"""Nanoseconds after a freeze within which a process begins the one job that it had just looked at, if it stood still between that look and the
+beginning. Before any other it looks at the clock again."""
+IN_HAND = 250_000_000
+"""Nanoseconds for which a job that the old server handed out in its last moment may lie in hand before it begins; then it is given back."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +45,8 @@ class Fault:
 
     def excuses(self, run: Run) -> bool:
         """Whether this run may be followed by another for it; for a fault with an effect."""
-        struck = run.pid in self.pids and run.started <= self.ended
+        until = self.ended + (IN_HAND if self.effect == "failover" else 0)
+        struck = run.pid in self.pids and run.started <= until
         return struck and (run.ended is None or run.ended + UNANSWERED >= self.began)
 
 
@@ -60,7 +68,8 @@ class Findings:
     duplicates: int = 0
     bound: int = 0
     recovery: float = 0.0
-    """The longest time in seconds from a death until somebody ran one of the jobs that it left behind."""
+    """The longest time in seconds from a death until somebody ran one of the jobs that it left behind, but for one death in ten: who recovers a job
+    may be struck before it runs it, and then it takes twice as long."""
     resume: float = 0.0
     """The longest time in seconds from the end of a fault until one of those that it struck started a job."""
     outage: float = 0.0
@@ -91,22 +100,40 @@ def judge(history: History, final: Final, faults: Sequence[Fault]) -> Findings:
             (found.stranded if gone_with else found.lost).append(job)
     found.phantom = sorted(job for job in history.runs if job not in history.accepted and job not in history.unknown)
     telling = [fault for fault in faults if fault.effect != "none"]
+    begun = _about_to_begin(telling, history)
     for job, runs in history.runs.items():
-        _count(found, job, runs, telling)
+        _count(found, job, runs, telling, begun)
     failovers = [fault for fault in faults if fault.effect == "failover"]
     for job, result in final.results.items():
         runs = history.runs.get(job, [])
         _compare(found, job, result, runs, retold=any(fault.excuses(run) for fault in failovers for run in runs))
     found.left = sorted({*final.queued, *final.leased, *final.leaks})
-    found.recovery = max([0.0, *filter(None, (_recovery(fault, history) for fault in faults))])
+    found.recovery = _longest_of_nine_in_ten([each for fault in faults if (each := _recovery(fault, history))])
     found.resume = max([0.0, *filter(None, (_resume(fault, history) for fault in faults))])
     return found
 
 
-def _count(found: Findings, job: str, runs: list[Run], faults: Sequence[Fault]) -> None:
+def _about_to_begin(faults: Sequence[Fault], history: History) -> set[tuple[str, int]]:
+    """The runs, by job and tag, that were as good as begun when their process was frozen: one at most of each process and freeze."""
+    found, starts = set(), defaultdict[int, list[tuple[int, str, int]]](list)
+    for runs in history.runs.values():
+        for run in runs:
+            starts[run.pid].append((run.started, run.job, run.tag))
+    for of_process in starts.values():
+        of_process.sort()
+    for fault in faults:
+        for pid in fault.pids if fault.effect == "suspicion" else ():
+            next_one = bisect(starts[pid], (fault.ended, "", 0))
+            for started, job, tag in starts[pid][next_one : next_one + 1]:
+                if started <= fault.ended + ABOUT_TO_BEGIN:
+                    found.add((job, tag))
+    return found
+
+
+def _count(found: Findings, job: str, runs: list[Run], faults: Sequence[Fault], begun: set[tuple[str, int]]) -> None:
     """Executions against 1 + faults of their owners + retries that the handler asked for + runs that a leaving worker broke off."""
     asked_for = sum(run.how in {"raised", "cancelled"} for run in runs)
-    excused = sum(any(fault.excuses(run) for fault in faults) for run in runs)
+    excused = sum((job, run.tag) in begun or any(fault.excuses(run) for fault in faults) for run in runs)
     found.bound += excused
     found.duplicates += max(0, len(runs) - 1 - asked_for)
     if len(runs) > 1 + asked_for + excused:
@@ -158,6 +185,10 @@ def _recovery(fault: Fault, history: History) -> float | None:
         if run.pid in fault.pids and run.started <= fault.began < later.started and (run.ended is None or run.ended > fault.began)
     ]
     return (min(again) - fault.began) / 1e9 if again else None
+
+
+def _longest_of_nine_in_ten(times: Sequence[float]) -> float:
+    return sorted(times)[-1 - len(times) // 10] if times else 0.0
 
 
 def _resume(fault: Fault, history: History) -> float | None:

@@ -36,7 +36,7 @@ def verdict(entry: Entry) -> str:
     """In one word."""
     if entry.skipped:
         return "skipped"
-    return "RED" if entry.complaints else "ok"
+    return "RED" if entry.why_red else "ok"
 
 
 def line(entry: Entry) -> tuple[str, ...]:
@@ -72,9 +72,9 @@ def table(entries: Iterable[Entry]) -> str:
     widths = [max(len(row[i]) for row in rows) for i in range(len(HEAD))]
     lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
     for entry in entries:
-        reasons = [f"skipped: {entry.skipped}"] if entry.skipped else entry.complaints
+        reasons = [f"skipped: {entry.skipped}"] if entry.skipped else entry.why_red
         lines += [f"{entry.row} {entry.server}: {reason}" for reason in reasons]
-    red, skipped = sum(bool(entry.complaints) for entry in entries), sum(bool(entry.skipped) for entry in entries)
+    red, skipped = sum(bool(entry.why_red) for entry in entries), sum(bool(entry.skipped) for entry in entries)
     played = f"{len(entries)} rows, {red} red" + (f", {skipped} skipped" if skipped else "")
     faults, lost = sum(entry.faults for entry in entries), sum(entry.lost for entry in entries)
     lines.append(f"{played} · {faults:,} faults, {lost:,} jobs lost of {sum(entry.accepted for entry in entries):,} accepted")

@@ -72,7 +72,7 @@ def read(directory: Path) -> History:
     """The history that the files in the directory tell."""
     history = History()
     for path in sorted(directory.glob("sent-*")):
-        for line in path.read_text().splitlines():
+        for line in _lines(path):
             what, job, at = line.split()
             if what == "confirmed":
                 history.confirmed.add(job)
@@ -87,12 +87,17 @@ def read(directory: Path) -> History:
     return history
 
 
+def _lines(path: Path) -> list[str]:
+    """Those that are whole: who reads beside a writer may see the beginning of one."""
+    return path.read_text().rpartition("\n")[0].splitlines()
+
+
 def runs_of(path: Path) -> list[Run]:
     """The executions that one process noted."""
     pid = int(path.name.rpartition("-")[2])
     found: list[Run] = []
     open_ones: dict[tuple[str, str], Run] = {}
-    for line in path.read_text().splitlines():
+    for line in _lines(path):
         what, job, tag, attempt, at, *how = line.split()
         if what == "started":
             run = open_ones[job, tag] = Run(job, int(tag), int(attempt), pid, int(at))

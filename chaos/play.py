@@ -13,6 +13,7 @@ from chaos.checker import Findings
 from chaos.fleet import Failure, Skipped
 from chaos.rows import Row
 from chaos.stage import Stage
+from chaos.story import stories
 from servers import Kind
 
 STRUCK = 0.9
@@ -44,6 +45,18 @@ class Entry(msgspec.Struct):
     skipped: str = ""
     """Why it was not played."""
     complaints: list[str] = msgspec.field(default_factory=list)
+    doubts: list[str] = msgspec.field(default_factory=list)
+    """Figures beyond the row's limits. What else the machine does may be the reason, so they are complaints only when seen twice."""
+
+    @property
+    def doubtful(self) -> bool:
+        """Nothing but a second look can tell whether it passed."""
+        return bool(self.doubts) and not self.complaints
+
+    @property
+    def why_red(self) -> list[str]:
+        """All that is wrong, in words."""
+        return [*self.complaints, *self.doubts]
 
 
 def play(row: Row, kind: Kind, seed: int, times: int, src: Path) -> Entry:
@@ -74,8 +87,11 @@ def play(row: Row, kind: Kind, seed: int, times: int, src: Path) -> Entry:
             if row.ordered:
                 found.disordered = checker.disordered(history.all_runs())
             found.outage = checker.outage(history.all_runs(), stage.faults) if row.outage else 0.0
-            entry.complaints += [*stage.complaints, *found.violations(), *_limits(row, stage, found)]
-        if entry.complaints:
+            for line in stories(history, stage.faults, found):
+                print(f"{row.id} {kind} {line}", file=sys.stderr)
+            entry.complaints += [*stage.complaints, *found.violations()]
+            entry.doubts += _limits(row, stage, found)
+        if entry.complaints or entry.doubts:
             _tell(stage, row, kind)
     entry.accepted, entry.unknown, entry.lost = len(history.accepted), len(history.unknown), len(found.lost)
     entry.stranded = len(found.stranded)

@@ -114,8 +114,8 @@ def caught(bug: Bug, apart: Callable[..., Entry], kind: Kind, seed: int) -> tupl
     """Whether the row saw the bug for what it is, and what it said."""
     with tempfile.TemporaryDirectory(prefix="chute-seeded-") as folder:
         entry = apart(bug.row, kind, seed, 1, plant(bug, Path(folder)))
-    telling = [complaint for complaint in entry.complaints if bug.shows in complaint]
-    return bool(telling), (telling or entry.complaints or ["nothing was noticed"])[0]
+    telling = [complaint for complaint in entry.why_red if bug.shows in complaint]
+    return bool(telling), (telling or entry.why_red or ["nothing was noticed"])[0]
 
 
 class Planted(msgspec.Struct):

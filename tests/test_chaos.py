@@ -46,6 +46,15 @@ def test_what_went_well_is_no_violation() -> None:
     assert found.recovery == 1.5
 
 
+@pytest.mark.parametrize(("deaths", "recovery"), [(9, 3.5), (10, 1.5)], ids=["the only slow one of nine", "one of ten"])
+def test_one_recovery_in_ten_may_be_struck_itself(deaths: int, recovery: float) -> None:
+    faults = [fault(pid=n, began=10 * n + 0.5, ended=10 * n + 0.5) for n in range(1, deaths + 1)]
+    begun = [ran(f"job-{n}", n, n, 10 * n, None) for n in range(1, deaths + 1)]
+    again = [ran(f"job-{n}", 100 + n, OTHER, 10 * n + (4 if n == 1 else 2), 10 * n + 5) for n in range(1, deaths + 1)]
+    history = told(*[run for both in zip(begun, again, strict=True) for run in both])
+    assert judge(history, Final(), faults).recovery == recovery
+
+
 @pytest.mark.parametrize(
     ("history", "final", "violation"),
     [
@@ -94,6 +103,10 @@ def test_each_violation_is_seen(history: History, final: Final, violation: str) 
         pytest.param(fault("none"), False, id="a fault that costs nobody a run"),
         pytest.param(fault(pid=OTHER), False, id="another process"),
         pytest.param(fault(began=-2, ended=-1), False, id="over before it began"),
+        pytest.param(fault("failover", began=-2, ended=-0.2), True, id="handed out by the old server in its last moment"),
+        pytest.param(fault("failover", began=-2, ended=-0.3), False, id="handed out by the new server"),
+        pytest.param(fault("suspicion", began=-2, ended=-0.2), False, id="handed out after it"),
+        pytest.param(fault("suspicion", began=-2, ended=-0.01), True, id="about to begin"),
         pytest.param(fault(began=1.5, ended=1.5), False, id="long after it had ended"),
     ],
 )
@@ -101,6 +114,15 @@ def test_a_fault_excuses_the_runs_that_it_struck_and_no_others(struck: Fault, ex
     history = told(ran("a"), ran("a", 2, OTHER, 2, 3), accepted="a")
     found = judge(history, Final(results=completed("a", 2)), [struck])
     assert found.over == ([] if excused else ["a"])
+
+
+def test_of_what_a_process_begins_as_it_thaws_the_first_is_excused_and_no_more() -> None:
+    thawed = [ran("a", at=0.01, until=1), ran("b", at=0.011, until=1), ran("c", 3, OTHER, 0.012, 1)]
+    others = [ran(job, 2, 9, -1, -0.5) for job in "abc"]
+    history = told(*others, *thawed, accepted="abc")
+    assert judge(history, Final(results={}), [fault("suspicion", began=-2, ended=0)]).over == ["b", "c"]
+    assert judge(history, Final(results={}), [fault("suspicion", began=-2, ended=-0.02)]).over == ["a", "b", "c"]
+    assert judge(history, Final(results={}), [fault("none", began=-2, ended=0)]).over == ["a", "b", "c"]
 
 
 def test_a_result_that_could_not_be_stored_is_that_of_its_run() -> None:

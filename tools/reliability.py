@@ -41,7 +41,7 @@ def cells(entry: Entry) -> str:
 
 def rows(ledger: Ledger) -> str:
     """A table of rows."""
-    said = [f"* {each.row} on {each.server}: {why}" for each in ledger.entries for why in each.complaints or [each.skipped] if why]
+    said = [f"* {each.row} on {each.server}: {why}" for each in ledger.entries for why in each.why_red or [each.skipped] if why]
     return "\n".join(
         [
             f"`{ledger.command}`",

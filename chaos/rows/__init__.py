@@ -16,7 +16,8 @@ class Row:
     """`recovery`, `resume` and `outage` are limits in seconds for what `checker` calls so. `place` makes what is struck, on each of the `kinds`;
     `asked`: so many servers of it are asked who has what. `least`: so many faults must have struck, nine of ten of them held work; else the
     row says nothing and is void. `forgets`: the server itself loses what it answered, so jobs may be lost and repeated; that all must come to
-    rest remains. `copies`: it makes copies of jobs, so that some run again, each with a lease of its own, is counted and is no violation."""
+    rest remains. `copies`: it makes copies of jobs, so that some run again, each with a lease of its own, is counted and is no violation. `alone`:
+    it measures milliseconds or rates, so no other row is played beside it."""
 
     id: str
     what: str
@@ -32,4 +33,5 @@ class Row:
     outage: float | None = None
     place: Callable[..., Place] = Server
     asked: int = 0
+    alone: bool = False
     kinds: tuple[Kind, ...] = ("redis", "valkey")

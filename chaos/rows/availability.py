@@ -12,7 +12,7 @@ from zlib import crc32
 from chaos import checker, final, oracle
 from chaos.rows import APPEND_ONLY, Row
 from chaos.stage import Stage
-from servers import until
+from servers import Server, until
 from slots import cancel, ends, migrate
 from topologies import Cluster, Replicated
 
@@ -81,9 +81,14 @@ def manual(stage: Stage) -> None:
     for n in range(MANUAL * stage.times):
         time.sleep(VOTES * stage.chance.uniform(1, 1.2))
         old, how = stage.cluster.owner(final.QUEUE), () if n % 4 == 3 else ("FORCE",)
-        gap = GAP if how else None
-        stage.fail_over(f"CLUSTER FAILOVER {' '.join(how)}", lambda old=old, how=how: stage.cluster.fail_over(old, *how), gap)
+        stage.fail_over(f"CLUSTER FAILOVER {' '.join(how)}", partial(_replaced, stage.cluster, old, *how), GAP if how else None)
         until(partial(stage.cluster.follows, old, stage.cluster.owner(final.QUEUE)), 20)
+
+
+def _replaced(cluster: Cluster, old: Server, *how: str) -> None:
+    """Over when the old primary has heard of its end: until then it takes jobs and hands them out."""
+    cluster.fail_over(old, *how)
+    until(partial(cluster.deposed, old), 20)
 
 
 def moved(stage: Stage) -> None:

@@ -82,6 +82,14 @@ def _sweep(stage: Stage) -> None:
 
 
 ROWS = (
-    Row("L04", "10,000 jobs held by a worker that is killed", "given back within 12 s, no script over 10 ms", much_held, 1, recovery=4.0),
+    Row(
+        "L04",
+        "10,000 jobs held by a worker that is killed",
+        "given back within 12 s, no script over 10 ms",
+        much_held,
+        1,
+        recovery=4.0,
+        alone=True,
+    ),
     Row("L05", "5,000 corrupt leases among the dead", "the sound ones are recovered", corrupt_owners, 1),
 )

@@ -21,6 +21,8 @@ LOST_REPLIES = (
     (("HGETALL",), 0.5, 4),
 )
 """Commands, how many of them lose their reply, and of how many it is waited for."""
+DEATHS = 3
+"""Workers that die at the most until enough replies about the dead were lost: each brings two or three."""
 
 
 def at_random(act: Act, stage: Stage) -> None:
@@ -41,11 +43,13 @@ def loses_replies(stage: Stage) -> None:
     for names, rate, count in LOST_REPLIES * stage.times:
         before = len(stage.faults)
         proxy.fault = partial(_one_of, names, rate, stage.chance)
-        if "close" in names:
-            stage.kill(victim)
-            stage.fleet.forget(victim)
-            (victim,) = stage.workers(1, via=proxy)
-        met = until(partial(_struck, stage, before + count), 6)
+        for _ in range(DEATHS if "close" in names else 1):
+            if "close" in names:
+                stage.kill(victim)
+                stage.fleet.forget(victim)
+                (victim,) = stage.workers(1, via=proxy)
+            if met := until(partial(_struck, stage, before + count), 6):
+                break
         stage.expect(met, f"too few replies to {names[-1]} were lost: {len(stage.faults) - before}")
     proxy.fault = lambda _, __: None
 

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
-from chaos import oracle
+from chaos import final, oracle
 from chaos.fleet import Terms
 from chaos.rows import Row
 from chaos.rows.disk import exposed
@@ -139,6 +139,7 @@ def poisoned(stage: Stage) -> None:
     rate = stage.rate_while(lambda: _each_poisoned(stage, keys))
     stage.expect(rate >= 0.95 * normal, f"{rate:,.0f}/s beside a poisoned queue, {normal:,.0f}/s before")
     stage.expect(children == sorted(stage.fleet.pids()), "processes were replaced")
+    until(lambda: not stage.client.exists(final.QUEUE), 20)  # it comes first
     stage.client.lpush("queue:other", json.dumps({"job_id": "after", "ms": 1}))
     after = until(lambda: stage.client.hget("result:after", "status") == b"completed", stage.limit(5))
     stage.expect(after, "the queue that was poisoned is not worked 5 s after")

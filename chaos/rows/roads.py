@@ -219,7 +219,7 @@ def _restarted(stage: Stage) -> None:
 
 
 ROWS = (
-    Row("N01", "a round trip takes 20 ms, then 200", "four fifths of the predicted rate, nobody is taken for dead", is_long, 2),
+    Row("N01", "a round trip takes 20 ms, then 200", "four fifths of the predicted rate, nobody is taken for dead", is_long, 2, alone=True),
     Row("N06", "the cable is pulled, no side is told", "a dead connection is given up", is_pulled, 1, recovery=2.5),
     Row("N08", "10 kB/s, jobs of a megabyte", "nobody is taken for dead", is_narrow, 1),
     Row("N10", "the server moves; a name is nobody's; a server is mute", "there within 5 s, the others are reported in time", moves, 1),

@@ -24,9 +24,11 @@ STOPS_WRITING = 2.0
 """Seconds after which nobody writes to a primary any more that was deposed, or that has lost its replicas."""
 ASKED_AGAIN = 6.0
 """Seconds after which everybody asks a Sentinel again that did not answer."""
+BACK = 8.0
+"""Seconds after the end of a split until work goes on at the new primary: the Sentinels are asked again, one after the other."""
 CAREFUL = (*APPEND_ONLY, "--min-replicas-to-write", "1", "--min-replicas-max-lag", "1")
-PEERS = ("ping", "psync", "replconf")
-"""What Sentinels and replicas say to a primary, and clients do not."""
+PEERS = ("ping", "psync", "sync", "replconf")
+"""What Sentinels and replicas say to a primary, and clients do not. Who may not PSYNC tries SYNC, and would count as a replica."""
 
 
 class Watched:
@@ -81,8 +83,12 @@ def cut_off(stage: Stage) -> None:
         a_while(stage)
         _close(roads, False)
         Cluster.ask(old, "ACL", "SETUSER", "default", *[f"+{word}" for word in PEERS])
-        until(stage.replicated.replicating, 20)
+        until(stage.replicated.replicating, 20)  # until then the new one refuses too
+        healed = oracle.now()
+        stage.expect(until(stage.replicated.settled, 40), "the old primary is no replica of the new one after 40 s")
         flows_again(stage)
+        back = min([run.started - healed for run in oracle.read(stage.notes).all_runs() if run.started > healed], default=0) / 1e9
+        stage.expect(back < stage.limit(BACK), f"the next job was begun {back:.1f} s after it was healed")
 
 
 def _splits(stage: Stage, old: Server, roads: list[Road]) -> None:

@@ -167,8 +167,8 @@ def _peak(pids: list[int]) -> Iterator[Callable[[], int]]:
 
 
 ROWS = (
-    Row("L01", "a million jobs wait", "drained at 90 % of the rate of a few, 230 bytes a job of 200", backlog, 1),
+    Row("L01", "a million jobs wait", "drained at 90 % of the rate of a few, 230 bytes a job of 200", backlog, 1, alone=True),
     Row("L02", "50,000 results that live for 2 s", "keys and memory as before", results, 2),
     Row("L03", "1,000 jobs of 1 MiB, one of 511", "held a few at a time; refused", heavy, 1),
-    Row("L07", "100,000 jobs due in one second", "released within 5 s", due_at_once, 1),
+    Row("L07", "100,000 jobs due in one second", "released within 5 s", due_at_once, 1, alone=True),
 )

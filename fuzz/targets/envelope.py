@@ -108,9 +108,14 @@ def _allowed(body: bytes, reason: str) -> bool:
 
 def _read(body: bytes) -> Any:
     """What Python reads, without what JSON does not have."""
-    value = json.loads(body.decode(), parse_constant=_none, parse_float=_finite)
+    value = json.loads(body.decode(), parse_constant=_none, parse_float=_finite, object_pairs_hook=_object)
     json.dumps(value, ensure_ascii=False).encode()  # lone surrogates
     return value
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    json.dumps(pairs, ensure_ascii=False).encode()  # also in what a later field of that name hides
+    return dict(pairs)
 
 
 def _none(name: str) -> None:
