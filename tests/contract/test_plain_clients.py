@@ -150,7 +150,7 @@ def test_what_it_pushes_back_is_worked(stage: Stage) -> None:
 
 def test_foreign_consumers_and_workers_share_one_queue(stage: Stage) -> None:
     sent = [f"share-{n}" for n in range(300)]
-    push(stage.client, "jobs", {"@task": "slow", "seconds": 0.2})
+    push(stage.client, "jobs", {"job_id": "share-slow", "@task": "slow", "seconds": 0.2})
     push(stage.client, "jobs", *[{"job_id": each, "question": "?"} for each in sent])
     taken = set()
     while (body := stage.client.rpop("queue:jobs")) is not None:

@@ -189,12 +189,9 @@ def produce(server: Server, client: redis.Redis, listening: Listening) -> None:
         username="pusher", password=password("pusher"), client_name="pusher", unix_socket_path=None, port=server.port
     ) as pusher:
         push(pusher, "jobs", *[{"job_id": f"job-{task}", "@task": task} for task in ("flaky", "hopeless", "steps", "safe")], b"no job")
-    ends = [
-        result(client, job)["status"]
-        for job in ("job-flaky", "job-hopeless", "job-other", "job-safe")
-        if until(lambda: client.type("result:job-steps") == b"hash")
-    ]
+    ends = [result(client, job)["status"] for job in ("job-flaky", "job-hopeless", "job-other", "job-safe")]
     assert ends == ["completed", "failed", "completed", "completed"]
+    assert until(lambda: client.type("result:job-steps") == b"hash"), sorted(client.scan_iter())
 
 
 def forget_scripts(client: redis.Redis, listening: Listening, user: str, act: Callable[[], object]) -> None:
