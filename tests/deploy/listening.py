@@ -66,6 +66,8 @@ class Listening:
             words = [each.decode("latin-1") for each in WORD.findall(found[2])]
             if words[-1] == END:
                 return
+            if words[0].lower() == "hello":
+                users.pop(found[1], None)  # a new connection, from where another one had been
             if [word.lower() for word in words[:2]] == ["client", "setname"]:
                 users[found[1]] = words[2]
             elif found[1] == b"lua" or (caller := users.get(found[1], "")):
