@@ -143,6 +143,15 @@ def test_plain_functions_are_given_to_threads_as_long_as_there_are_slots() -> No
     assert list(start.slots.ready) == start.jobs[3:]
 
 
+@pytest.mark.parametrize("after", [PLAIN, b'{"@task":"count","number":1,"@deaths":1}'], ids=["plain", "suspect"])
+def test_a_thread_that_is_quicker_than_the_loop_finds_a_slot(after: bytes) -> None:
+    start = Start(ASYNC, after, concurrency=1)
+    start.starter.give = start.starter.begin
+    assert start.next() is start.jobs[0]
+    assert start.next() is None
+    assert [lease for _, lease, _ in start.board.started()] == [2], "the first has ended without ever waiting"
+
+
 def test_nothing_starts_without_a_sign_of_the_server() -> None:
     start = Start(ASYNC)
     assert start.next(110.5) is None

@@ -48,7 +48,7 @@ class Starter:
                 return self.next(now)
             if not opened.task.threaded:
                 return self._on_the_loop(held, opened, now)
-            self.give(held, opened)
+            self._to_a_thread(held, opened)
         return None
 
     def waits(self, held: Held) -> None:
@@ -83,9 +83,14 @@ class Starter:
         if (opened := self._open(held)) is None:
             return None
         if opened.task.threaded:
-            self.give(held, opened)
+            self._to_a_thread(held, opened)
             return None
         return self._on_the_loop(held, opened, now)
+
+    def _to_a_thread(self, held: Held, opened: Opened) -> None:
+        """The board's slot goes back first: the job before has ended, and the thread may need it before the loop gets to its next pause."""
+        self.pause()
+        self.give(held, opened)
 
     def _on_the_loop(self, held: Held, opened: Opened, now: float) -> tuple[Held, Opened]:
         if self._slot < 0:
