@@ -156,8 +156,9 @@ def hogs(stage: Stage) -> None:
     letters = _letters(3 * DEAD_AFTER)
     before = set(stage.client.hkeys(final.WORKERS))
     for n in range(1, stage.times + 1):
-        stage.push({f"hog{n}-{i}": {"@task": "hog", "letters": letters} for i in range(1, 4)})
-        pids = [_run_of(stage, f"hog{n}-{i}", 60).pid for i in range(1, 4)]  # one may wait behind another that holds its process
+        jobs = {f"hog{n}-{i}": {"@task": "hog", "letters": letters} for i in range(1, 4)}
+        stage.push(jobs)
+        pids = [run.pid for run in _runs_of(stage, list(jobs), 60)]  # one may wait behind another that holds its process
         stage.strike("hog", "none", pids, lambda: until(lambda: not final.pending(stage.client), 60))
     after = set(stage.client.hkeys(final.WORKERS))
     stage.expect(before == after, f"{len(before - after)} workers were taken for dead")
@@ -195,6 +196,18 @@ def _run_of(stage: Stage, job: str, seconds: float = 10) -> oracle.Run:
     if not until(lambda: bool(oracle.read(stage.notes).runs.get(job)), seconds):
         raise Failure(f"job {job} was not started within {seconds:g} s")
     return oracle.read(stage.notes).runs[job][0]
+
+
+def _runs_of(stage: Stage, jobs: list[str], seconds: float) -> list[oracle.Run]:
+    """The first run of each, but of those that came to an end without one."""
+
+    def begun() -> bool:
+        return {*jobs} <= oracle.read(stage.notes).runs.keys() or not final.pending(stage.client)
+
+    if not until(begun, seconds):
+        raise Failure(f"one of {', '.join(jobs)} was not started within {seconds:g} s")
+    runs = oracle.read(stage.notes).runs
+    return [runs[job][0] for job in jobs if job in runs]
 
 
 def _deaths(pids: set[int], seconds: float) -> dict[int, int]:
