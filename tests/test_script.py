@@ -9,7 +9,7 @@ from redis.exceptions import NoScriptError
 
 from chute import script
 from chute.keys import keys_of
-from chute.script import BEAT, CLAIM, FINISH, LOAD, RECLAIM, SCRIPTS, Script
+from chute.script import BEAT, CLAIM, FINISH, LOAD, RECLAIM, SCRIPTS, Script, key_of
 from servers import Server, send
 
 KEYS = keys_of("jobs")
@@ -33,6 +33,34 @@ def test_a_head_says_that_more_keys_follow() -> None:
     assert Script("made", "-- KEYS: one, ...\n-- ARGV: ...\n").more is True
     assert Script("made", "-- KEYS: one, ...\n-- ARGV: ...\n").args == ()
     assert [known.name for known in SCRIPTS if known.more] == ["finish", "observe"]
+
+
+@pytest.mark.parametrize(
+    ("command", "key"),
+    [
+        (("GET", "a"), "a"),
+        (("ACL", b"b"), b"b"),
+        (("HSET", "c", "field", "value"), "c"),
+        (("EVALSHA", "sha", 2, "d", "e"), "d"),
+        (("SCRIPT", "LOAD", "source"), None),
+        (("TIME",), None),
+        (("WAIT", 1, 100), None),
+    ],
+    ids=str,
+)
+def test_a_command_belongs_where_its_first_key_does(command: tuple[str | bytes | int, ...], key: str | bytes | None) -> None:
+    assert key_of(command) == key
+
+
+def test_a_command_without_a_key_in_its_place_is_a_mistake_of_ours() -> None:
+    with pytest.raises(TypeError, match=r"^the command 'EVAL' names 1 as its key$"):
+        key_of(("EVAL", 1, "key"))
+
+
+def test_a_head_reads_every_name_but_the_dots() -> None:
+    made = Script("made", "-- KEYS: ~after, !before, ...\n-- ARGV: ~after, !before, ...\n")
+    assert (made.keys, made.args, made.more) == (("~after", "!before"), ("~after", "!before"), True)
+    assert Script("made", "-- KEYS: !before\n-- ARGV:\n").more is False
 
 
 def test_a_head_may_name_nothing() -> None:
