@@ -3,6 +3,7 @@
 import asyncio
 import multiprocessing
 import os
+import signal
 import time
 from collections.abc import Generator
 from typing import Any
@@ -71,6 +72,23 @@ def terminated() -> tuple[int | None, float]:
     child.terminate()
     child.join(10)
     return child.exitcode, time.monotonic() - began
+
+
+def _forks() -> None:
+    signal.signal(signal.SIGTERM, lambda *_: os._exit(7))
+    own = _fork.Process(target=time.sleep, args=(30,))
+    own.start()
+    own.terminate()
+    own.join(10)
+    os._exit(own.exitcode or 0)
+
+
+@forking.task
+def grandchild() -> int | None:
+    child = _fork.Process(target=_forks)
+    child.start()
+    child.join(15)
+    return child.exitcode
 
 
 async def _exits() -> None:

@@ -64,6 +64,10 @@ def test_a_child_can_be_terminated(work: Work) -> None:
     assert "stopping" not in work.stderr
 
 
+def test_what_a_child_forks_hears_what_the_child_hears(work: Work) -> None:
+    assert tasks.grandchild.enqueue().result(20) == 7
+
+
 @pytest.mark.parametrize("how", ["exit", "stop"])
 def test_who_ends_the_event_loop_is_charged_for_the_death(work: Work, client: redis.Redis, how: str) -> None:
     push(client, QUEUE, {"job_id": f"loop-{how}", "@task": "ends_the_loop", "how": how})

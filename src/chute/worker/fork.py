@@ -91,11 +91,13 @@ def _after() -> None:
 
 
 def _in_child() -> None:
+    """Right after it, in the child. What that forks in its turn inherits what it hears, as ever."""
     Here.child = Here.workers > 0
     if Here.child and Here.before:
         signal.set_wakeup_fd(-1)  # the parent's: it would take our signals for its own
         for each, handler in Here.before.items():
             signal.signal(each, signal.SIG_DFL if handler is None else handler)
+        Here.before.clear()
     _after()
 
 
