@@ -9,9 +9,9 @@ from typing import Any
 from chaos import final, oracle, processes, rude
 from chaos.checker import Fault
 from chaos.confined import JOIN, confined
-from chaos.fleet import DEAD_AFTER, Failure, Worker
+from chaos.fleet import DEAD_AFTER, Worker
 from chaos.rows import Row
-from chaos.rows.workers import stops
+from chaos.rows.workers import run_of, stops
 from chaos.stage import Stage
 from servers import until
 
@@ -267,13 +267,6 @@ def _unharmed(stage: Stage, neighbours: Jobs, supervisor: Worker) -> None:
     bad = [job for job in neighbours if stage.client.hget(f"result:{job}", "status") == b"failed"]
     stage.expect(not bad, f"{len(bad)} neighbours failed: {bad[:3]}")
     stage.expect(processes.alive(supervisor.pid), "the supervisor did not survive")
-
-
-def run_of(stage: Stage, job: str, seconds: float = 10) -> oracle.Run:
-    """The first run of a job; it is waited for."""
-    if not until(lambda: bool(oracle.read(stage.notes).runs.get(job)), seconds):
-        raise Failure(f"job {job} was not started within {seconds:g} s")
-    return oracle.read(stage.notes).runs[job][0]
 
 
 ROWS = (

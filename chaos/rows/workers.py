@@ -143,7 +143,7 @@ def endless(stage: Stage) -> None:
         loops = [f"spin-{n}", f"spinthread-{n}"]
         stage.push({loops[0]: {"@task": "spin", "ms": 0}, loops[1]: {"@task": "spin_in_thread", "ms": 0}})
         stage.push({f"neighbour{n}-{i}": {"@task": "work", "ms": 100} for i in range(1, 51)})
-        runs = [_run_of(stage, job) for job in loops]
+        runs = [run_of(stage, job) for job in loops]
         died = _deaths({run.pid for run in runs}, TIMEOUT + HARD_STOP + 2)
         for run in runs:
             _killed_in_time(stage, run, died.get(run.pid, 0))
@@ -192,9 +192,10 @@ def _stops_busy(stage: Stage, worker: Worker, grace: float = GRACE) -> None:
     stage.strike("SIGTERM", "none", worker.pids(), lambda: stops(stage, worker, grace))
 
 
-def _run_of(stage: Stage, job: str, seconds: float = 10) -> oracle.Run:
-    if not until(lambda: bool(oracle.read(stage.notes).runs.get(job)), seconds):
-        raise Failure(f"job {job} was not started within {seconds:g} s")
+def run_of(stage: Stage, job: str) -> oracle.Run:
+    """The first run of a job; it is waited for."""
+    if not until(lambda: bool(oracle.read(stage.notes).runs.get(job)), 10):
+        raise Failure(f"job {job} was not started within 10 s")
     return oracle.read(stage.notes).runs[job][0]
 
 
