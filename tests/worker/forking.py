@@ -74,10 +74,17 @@ def terminated() -> tuple[int | None, float]:
     return child.exitcode, time.monotonic() - began
 
 
+def _waits(ready: Any) -> None:
+    ready.set()
+    time.sleep(30)
+
+
 def _forks() -> None:
     signal.signal(signal.SIGTERM, lambda *_: os._exit(7))
-    own = _fork.Process(target=time.sleep, args=(30,))
+    ready = _fork.Event()
+    own = _fork.Process(target=_waits, args=(ready,))
     own.start()
+    ready.wait(10)  # Python forgets what a child hears before it is one
     own.terminate()
     own.join(10)
     os._exit(own.exitcode or 0)
