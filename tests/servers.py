@@ -17,6 +17,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections import deque
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal, Self
@@ -107,13 +108,25 @@ def end_with_parent(parent: int) -> None:
             os._exit(1)
 
 
+_PORTS = range(20_000, 32_000)
+"""Below those that the system gives to whoever dials: one of them could be gone at once."""
+_SIDE_BY_SIDE = 8
+"""So many processes of pytest have ports of their own."""
+_given: deque[int] = deque(maxlen=500)
+"""Those given last: nobody may listen on them yet."""
+
+
 def free_port() -> int:
-    """A loopback port on which nobody listens now. Below those that the system gives to whoever dials: one of them could be gone at once."""
+    """A loopback port on which nobody listens now, and which nobody was given lately."""
+    number = os.environ.get("PYTEST_XDIST_WORKER", "").removeprefix("gw")
+    ours = _PORTS[int(number) % _SIDE_BY_SIDE :: _SIDE_BY_SIDE] if number else _PORTS
     while True:
-        port = random.randint(20_000, 32_000)
+        port = random.choice(ours)
         with socket.socket() as probe, contextlib.suppress(OSError):
             probe.bind(("127.0.0.1", port))
-            return port
+            if port not in _given:
+                _given.append(port)
+                return port
 
 
 class Server:

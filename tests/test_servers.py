@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from leaks import leaks
-from servers import Server, StartServer, binary, left_behind, send, short_directory, until
+from servers import Server, StartServer, binary, free_port, left_behind, send, short_directory, until
 
 _STARTER = """
 import sys, time
@@ -33,6 +33,16 @@ def test_a_server_is_new_for_each_test(server: Server) -> None:
     assert client.config_get("maxmemory") == {"maxmemory": "0"}
     assert client.config_get("proto-max-bulk-len") == {"proto-max-bulk-len": str(512 << 20)}
     assert client.script_exists(sha) == [False]
+
+
+def test_a_port_is_given_once_and_to_one_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    given: dict[str, set[int]] = {}
+    for name in ("gw0", "gw7"):
+        monkeypatch.setenv("PYTEST_XDIST_WORKER", name)
+        ports = [free_port() for _ in range(200)]
+        given[name] = set(ports)
+        assert len(given[name]) == len(ports), "one that nobody listens on yet was given again"
+    assert not given["gw0"] & given["gw7"]
 
 
 def test_each_server_says_what_it_is(each_server: Server) -> None:
